@@ -1,0 +1,52 @@
+/*
+ * The HTTP API: routes, accounts, catalogue. One struct qb_api is one I/O thread's; blocking work
+ * goes to the worker pools.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "app/runner.h"
+#include "base/work.h"
+#include "storage/store.h"
+#include "ws/edge.h"
+
+struct qb_api;
+struct qb_token_keys;   /* app/token.h */
+struct qb_auth_limits;  /* app/auth_limits.h: counters per address and account, shared by threads */
+struct qb_tickets;      /* app/ticket.h: one-time tickets, shared by threads */
+struct qb_origin;       /* static/origin.h */
+
+struct qb_api_options {
+    struct qb_edge *edge;
+    struct qb_runner *runner;
+    struct qb_mailbox *mailbox;        /* of this thread */
+    struct qb_work_pool *store_pool;   /* its `worker` is a struct qb_store_link * */
+    struct qb_work_pool *password_pool; /* 2 threads, no worker state */
+    const struct qb_store *store;
+    struct qb_token_keys *keys;
+    struct qb_auth_limits *limits;
+    struct qb_tickets *tickets;
+    struct qb_origin *origin;
+    const char *origins;     /* comma-separated allowed Origin values; empty: same host */
+    const char *admin_email; /* lower case; empty: none */
+    bool *is_ready;          /* read atomically */
+    int64_t amount_max;
+    uint32_t page_rows_max;
+    uint32_t login_days;     /* life of a login, 30 */
+    uint32_t token_minutes;  /* life of a token, 15 */
+    /* Ends the sessions of a login, and all of a banned user's, on all threads. */
+    void (*log_out)(void *context, uint64_t login);
+    void *context;
+};
+
+struct qb_api *qb_api_new(const struct qb_api_options *options);
+void qb_api_free(struct qb_api **api);
+
+/* The edge's request handler: routes it and answers, now or later. */
+void qb_api_request(struct qb_api *api, struct qb_http_request *request);
+
+/* A WebSocket `auth {token}`: true and the identity, or false with a code for the error answer. */
+QB_MUST_USE bool qb_api_identify_token(struct qb_api *api, const char *token,
+                                       struct qb_identity *identity, const char **code);

@@ -1,0 +1,36 @@
+/*
+ * Worker threads for what may block: store queries, password hashes. A bounded queue of jobs; the
+ * answer comes back through the mailbox of the one who asked.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/attributes.h"
+#include "base/mailbox.h"
+
+struct qb_work_pool;
+
+struct qb_work_options {
+    unsigned threads;
+    size_t jobs_max; /* waiting; one more is refused */
+    /* Made and ended on each worker: what a job gets as `worker` (a store connection). May be null. */
+    void *(*worker_begin)(void *context);
+    void (*worker_end)(void *context, void *worker);
+    void *context;
+};
+
+struct qb_work_pool *qb_work_pool_new(const struct qb_work_options *options);
+
+/* Finishes the jobs that wait, ends the threads. Answers may still arrive in mailboxes. */
+void qb_work_pool_free(struct qb_work_pool **pool);
+
+/* Runs run(job, worker) on a worker, then posts done(job) to `mailbox`. `job` is kept. False when
+ * the queue is full: nothing was taken. Any thread. */
+QB_MUST_USE bool qb_work_submit(struct qb_work_pool *pool, struct qb_mailbox *mailbox,
+                                void (*run)(void *job, void *worker), void (*done)(void *job),
+                                void *job);
+
+/* Jobs that wait now. */
+size_t qb_work_waiting(struct qb_work_pool *pool);

@@ -1,0 +1,269 @@
+/*
+ * Port: the permanent record: accounts, sessions, auctions, entries, bids, payments; and the
+ * queries over it.
+ *
+ * Implementations: store_sqlite.h. tests/contract/store_contract.c says what each must do.
+ *
+ * Thread    calls block: worker threads only, each with a connection of its own (qb_store_open).
+ * Errors    enum qb_store_result; FAILED sets `error` (log it; never show it to a client).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/attributes.h"
+#include "base/error.h"
+#include "bidding/entry.h"
+#include "bidding/lot.h"
+#include "bidding/payment.h"
+
+struct qb_store;
+struct qb_store_link; /* one connection; one thread */
+
+enum qb_store_result {
+    QB_STORE_OK,
+    QB_STORE_NOT_FOUND,
+    QB_STORE_TAKEN, /* a unique value is taken */
+    QB_STORE_FAILED,
+};
+
+#define QB_EMAIL_BYTES_MAX 254
+#define QB_NAME_BYTES_MAX 80
+#define QB_TITLE_BYTES_MAX 200
+#define QB_DESCRIPTION_BYTES_MAX 8000
+#define QB_CATEGORY_BYTES_MAX 40
+#define QB_VERIFIER_BYTES_MAX 200 /* "$scrypt$ln=14,r=8,p=5$salt$hash" */
+#define QB_IMAGE_BYTES_MAX (2U << 20)
+#define QB_IMAGE_HASH_BYTES 32
+#define QB_PAGE_ROWS_MAX 100
+
+enum qb_role { QB_ROLE_BIDDER = 1, QB_ROLE_SELLER = 2, QB_ROLE_ADMIN = 4 };
+
+struct qb_user {
+    qb_id id;
+    char email[QB_EMAIL_BYTES_MAX + 1]; /* lower case; unique */
+    char name[QB_NAME_BYTES_MAX + 1];
+    char verifier[QB_VERIFIER_BYTES_MAX + 1];
+    unsigned roles; /* enum qb_role, or-ed */
+    bool is_banned;
+    qb_time_us created_us;
+};
+
+/* A login. Its secret is only with the client; here is the secret's SHA-256. */
+struct qb_login {
+    uint8_t hash[QB_SHA256_BYTES];
+    qb_id user;
+    qb_time_us created_us;
+    qb_time_us expires_us;
+};
+
+/* What is said about an auction beside its rules: texts for people. */
+struct qb_listing {
+    qb_id id;
+    qb_id seller;
+    char title[QB_TITLE_BYTES_MAX + 1];
+    char description[QB_DESCRIPTION_BYTES_MAX + 1];
+    char category[QB_CATEGORY_BYTES_MAX + 1];
+    char image[QB_IMAGE_HASH_BYTES * 2 + 1]; /* hash of an image in hex, or empty */
+    char currency[QB_CURRENCY_BYTES];
+    bool is_private; /* not listed; found only by its id */
+    qb_time_us created_us;
+    qb_time_us starts_at_us;
+    int64_t start_price;
+    int64_t buy_now; /* QB_AMOUNT_NONE: none */
+    /* As of the newest archived entry; live ones are in memory. */
+    uint64_t applied_seq;
+    uint8_t status;  /* enum qb_status; NONE: not published yet */
+    uint8_t outcome; /* enum qb_outcome */
+    int64_t price;
+    uint32_t bids;
+    qb_time_us ends_at_us;
+    qb_id winner;
+    int64_t final_price;
+};
+
+enum qb_listing_sort { QB_SORT_ENDING_SOON, QB_SORT_NEWEST, QB_SORT_PRICE_UP, QB_SORT_PRICE_DOWN };
+enum qb_listing_phase { QB_PHASE_ANY, QB_PHASE_SCHEDULED, QB_PHASE_LIVE, QB_PHASE_OVER };
+
+struct qb_listing_query {
+    const char *search;   /* words, all of which title or description must hold; null: any */
+    const char *category; /* null: any */
+    const char *currency; /* null: any */
+    qb_id seller;         /* 0: any */
+    qb_id bidder;         /* who has bid; 0: any */
+    qb_id watcher;        /* who keeps it on the watch list; 0: any */
+    bool with_private;    /* also private ones (the owner's own pages) */
+    uint8_t phase;        /* enum qb_listing_phase, at now_us */
+    uint8_t sort;         /* enum qb_listing_sort */
+    qb_time_us now_us;
+    /* The last row of the page before: its sort key and id; `after_id` 0: from the start. */
+    int64_t after_key;
+    qb_id after_id;
+    size_t rows_max; /* at most QB_PAGE_ROWS_MAX */
+};
+
+/* `key` is what the next page's after_key is. Returning false stops. */
+typedef bool qb_store_listing(void *context, const struct qb_listing *listing, int64_t key);
+
+/* An archived entry with what the fold made of it. */
+struct qb_archived {
+    uint64_t seq;
+    const uint8_t *bytes; /* canonical */
+    size_t length;
+    struct qb_verdict verdict;
+    uint8_t chain[QB_SHA256_BYTES]; /* after it */
+};
+typedef bool qb_store_archived(void *context, const struct qb_archived *archived);
+
+/* One accepted bid, or a purchase, as the history shows it. */
+struct qb_bid_row {
+    qb_id auction;
+    uint64_t seq;
+    qb_id bidder;
+    int64_t max;    /* private unless beaten */
+    int64_t price;  /* after it */
+    uint8_t code;   /* enum qb_verdict_code */
+    bool is_live;   /* not voided or retracted */
+    qb_time_us t_us;
+};
+typedef bool qb_store_bid(void *context, const struct qb_bid_row *bid);
+
+struct qb_payment {
+    qb_id id;
+    qb_id auction;
+    qb_id buyer;
+    qb_id seller;
+    int64_t amount;
+    char currency[QB_CURRENCY_BYTES];
+    uint8_t status; /* enum qb_payment_status */
+    qb_time_us created_us;
+    qb_time_us deadline_us;
+    char title[QB_TITLE_BYTES_MAX + 1]; /* of the auction; for reading */
+};
+typedef bool qb_store_payment(void *context, const struct qb_payment *payment);
+
+/* What one batch of the archiver writes, for one auction, in one transaction with all others of
+ * the batch. */
+struct qb_archive_batch;
+
+struct qb_store_ops {
+    struct qb_store_link *(*open)(struct qb_store *store, struct qb_error *error);
+    void (*close)(struct qb_store_link **link);
+    void (*free)(struct qb_store *store);
+    /* accounts */
+    enum qb_store_result (*user_add)(struct qb_store_link *, const struct qb_user *,
+                                     struct qb_error *);
+    enum qb_store_result (*user_by_email)(struct qb_store_link *, const char *email,
+                                          struct qb_user *, struct qb_error *);
+    enum qb_store_result (*user_by_id)(struct qb_store_link *, qb_id, struct qb_user *,
+                                       struct qb_error *);
+    enum qb_store_result (*user_update)(struct qb_store_link *, const struct qb_user *,
+                                        struct qb_error *);
+    enum qb_store_result (*login_add)(struct qb_store_link *, const struct qb_login *,
+                                      struct qb_error *);
+    enum qb_store_result (*login_find)(struct qb_store_link *, const uint8_t hash[QB_SHA256_BYTES],
+                                       struct qb_login *, struct qb_error *);
+    enum qb_store_result (*login_remove)(struct qb_store_link *,
+                                         const uint8_t hash[QB_SHA256_BYTES], struct qb_error *);
+    enum qb_store_result (*limit_set)(struct qb_store_link *, qb_id user,
+                                      const char currency[QB_CURRENCY_BYTES], int64_t amount,
+                                      struct qb_error *);
+    enum qb_store_result (*limits)(struct qb_store_link *,
+                                   bool (*each)(void *context, qb_id user, const char *currency,
+                                                int64_t amount),
+                                   void *context, struct qb_error *);
+    /* auctions */
+    enum qb_store_result (*listing_add)(struct qb_store_link *, const struct qb_listing *,
+                                        struct qb_error *);
+    enum qb_store_result (*listing)(struct qb_store_link *, qb_id, struct qb_listing *,
+                                    struct qb_error *);
+    enum qb_store_result (*listings)(struct qb_store_link *, const struct qb_listing_query *,
+                                     qb_store_listing *each, void *context, struct qb_error *);
+    enum qb_store_result (*live)(struct qb_store_link *, bool (*each)(void *context, qb_id auction),
+                                 void *context, struct qb_error *);
+    enum qb_store_result (*state)(struct qb_store_link *, qb_id auction, struct qb_lot *,
+                                  struct qb_error *);
+    enum qb_store_result (*watch_set)(struct qb_store_link *, qb_id user, qb_id auction,
+                                      bool is_watched, struct qb_error *);
+    enum qb_store_result (*image_add)(struct qb_store_link *,
+                                      const uint8_t hash[QB_IMAGE_HASH_BYTES], const char *type,
+                                      const void *bytes, size_t length, qb_id owner,
+                                      struct qb_error *);
+    enum qb_store_result (*image)(struct qb_store_link *, const uint8_t hash[QB_IMAGE_HASH_BYTES],
+                                  void (*take)(void *context, const char *type, const void *bytes,
+                                               size_t length),
+                                  void *context, struct qb_error *);
+    /* log, history, payments */
+    enum qb_store_result (*entries)(struct qb_store_link *, qb_id auction, uint64_t after_seq,
+                                    size_t rows_max, qb_store_archived *each, void *context,
+                                    struct qb_error *);
+    enum qb_store_result (*entry_by_bid_id)(struct qb_store_link *, qb_id auction,
+                                            const uint8_t bid_id[QB_BID_ID_BYTES],
+                                            struct qb_archived *, uint8_t bytes[QB_ENTRY_BYTES_MAX],
+                                            struct qb_error *);
+    enum qb_store_result (*bids)(struct qb_store_link *, qb_id auction, uint64_t before_seq,
+                                 size_t rows_max, qb_store_bid *each, void *context,
+                                 struct qb_error *);
+    enum qb_store_result (*bids_of)(struct qb_store_link *, qb_id bidder, qb_id auction,
+                                    size_t rows_max, qb_store_bid *each, void *context,
+                                    struct qb_error *);
+    enum qb_store_result (*payments_of)(struct qb_store_link *, qb_id user, qb_id before_id,
+                                        size_t rows_max, qb_store_payment *each, void *context,
+                                        struct qb_error *);
+    enum qb_store_result (*payment_of_auction)(struct qb_store_link *, qb_id auction,
+                                               struct qb_payment *, struct qb_error *);
+    /* the archiver's */
+    enum qb_store_result (*archive_begin)(struct qb_store_link *, struct qb_error *);
+    enum qb_store_result (*archive_records)(struct qb_store_link *, qb_id auction,
+                                            bool (*each)(void *context,
+                                                         const struct qb_bid_record *record),
+                                            void *context, struct qb_error *);
+    enum qb_store_result (*archive_entry)(struct qb_store_link *, const struct qb_entry *entry,
+                                          const struct qb_archived *archived, struct qb_error *);
+    enum qb_store_result (*archive_struck)(struct qb_store_link *, qb_id auction, uint64_t seq,
+                                           struct qb_error *);
+    enum qb_store_result (*archive_state)(struct qb_store_link *, const struct qb_lot *lot,
+                                          struct qb_error *);
+    enum qb_store_result (*archive_payment)(struct qb_store_link *, const struct qb_payment *,
+                                            struct qb_error *);
+    enum qb_store_result (*archive_conflict)(struct qb_store_link *, qb_id auction, uint64_t seq,
+                                             const uint8_t *bytes, size_t length,
+                                             struct qb_error *);
+    enum qb_store_result (*archive_end)(struct qb_store_link *, bool do_commit, struct qb_error *);
+    /* the start counter: raised and durable before it returns */
+    enum qb_store_result (*epoch_next)(struct qb_store_link *, uint32_t *epoch, struct qb_error *);
+};
+
+struct qb_store { /* first member of every implementation */
+    const struct qb_store_ops *ops;
+};
+
+/*
+ * What each operation promises, in the order of the table:
+ *
+ * open            a connection for the calling thread; null with `error` set
+ * close           ends it, nulls the pointer; accepts null
+ * user_add        TAKEN: the e-mail has an account. user_update: name, verifier, roles, is_banned
+ * login_find      NOT_FOUND also when expired is up to the caller: it returns what there is
+ * limit_set       amount -1 removes it. limits: all of them, for the start
+ * listing_add     texts of a new auction, status NONE until its OPEN is archived
+ * listing         NOT_FOUND: no such auction. listings: by query, in its sort order
+ * live            ids of all auctions whose newest archived status is OPEN or PAUSED, and of those
+ *                 with texts but no archived entry
+ * state           the fold's newest archived state; NOT_FOUND without entries
+ * watch_set       the user's watch list; at most 1,000 a user: TAKEN beyond
+ * image_add       the same hash again is OK. image: gives its bytes to `take`
+ * entries         archived entries with seq > after_seq, ascending
+ * entry_by_bid_id the entry with that id; `bytes` is the caller's room for archived->bytes
+ * bids            accepted bids and purchases, newest first, seq < before_seq (0: from the newest)
+ * bids_of         the same of one bidder, newest first; auction 0: all of them
+ * payments_of     as buyer or seller, newest first, id < before_id (0: from the newest)
+ * archive_*       between archive_begin and archive_end, one transaction, one link at a time; the
+ *                 caller folds. archive_entry also writes the bid row of an accepted BID or
+ *                 BUY_NOW; TAKEN: (auction, seq) is there. archive_struck: a bid was voided.
+ *                 archive_records: accepted bids and RESERVE entries with effect, by seq, those of
+ *                 this transaction included. archive_payment: TAKEN when the auction has one.
+ * epoch_next      1 at the first start
+ */

@@ -1,0 +1,57 @@
+/*
+ * One WebSocket connection as the session sees it: checked messages in, frames out. Below it are
+ * the socket (libwebsockets, raw role, on the thread's libuv loop) and our own RFC 6455 framing,
+ * which refuses what security.md S36 lists before anything is buffered.
+ *
+ * Thread    its I/O thread.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/frame.h"
+#include "ws/close.h"
+#include "ws/http.h"
+
+struct qb_connection;
+
+/* Called by the connection; `session` is what qb_connection_begin() got. */
+struct qb_connection_handlers {
+    /* A whole text message, valid UTF-8, zero byte behind it; borrowed. */
+    void (*message)(void *session, char *text, size_t length);
+    /* The socket takes bytes again after qb_connection_is_blocked() was true, or after
+     * qb_connection_want_writable(). */
+    void (*writable)(void *session);
+    /* Every 250 ms or so, for the session's own deadlines. */
+    void (*tick)(void *session, int64_t mono_us);
+    /* Gone; last call. */
+    void (*closed)(void *session, enum qb_close reason);
+};
+
+/* The bytes of a text frame: header and payload, made once and sent to many. `frame->bytes` is
+ * payload; the header is written right in front of it, into frame->head. Call once, before the
+ * frame is shared. */
+void qb_websocket_seal(struct qb_frame *frame);
+
+/* Sends a sealed frame now, as one write. The caller has looked at qb_connection_is_blocked():
+ * what the kernel does not take is buffered by libwebsockets, at most this one frame. */
+void qb_connection_send(struct qb_connection *connection, const struct qb_frame *frame);
+
+/* Whether an earlier write is still not wholly with the kernel; then nothing may be sent, and
+ * `writable` is called once it is. */
+bool qb_connection_is_blocked(const struct qb_connection *connection);
+
+/* Asks for `writable` on the next turn of the loop. */
+void qb_connection_want_writable(struct qb_connection *connection);
+
+/* Sends a close frame with the reason's code and text (or `detail` if not null) once the socket
+ * takes it, and ends the connection when the client has answered or 2 s later. Nothing is read
+ * from it any more. `closed` follows; never inside this call. */
+void qb_connection_close(struct qb_connection *connection, enum qb_close reason,
+                         const char *detail);
+
+const struct qb_peer *qb_connection_peer(const struct qb_connection *connection);
+/* Monotonic time at which the last byte of the message being handled was read. */
+int64_t qb_connection_read_us(const struct qb_connection *connection);
