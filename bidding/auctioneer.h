@@ -29,12 +29,12 @@ struct qb_auctioneer_records {
 
 struct qb_auctioneer_options {
     uint32_t lots_max;
-    uint32_t tickets_max;       /* commands under way, over all auctions */
-    uint32_t held_max;          /* bids held back in one auction; beyond: BUSY */
-    uint32_t unconfirmed_max;   /* entries of one auction not yet durable; beyond: BUSY */
-    uint64_t entries_max;       /* entries of one auction; beyond: operators and CLOSE only */
-    int64_t expires_us;         /* a command not appended by then never is */
-    int64_t pending_us;         /* without a verdict for so long, say `pending` */
+    uint32_t tickets_max;     /* commands under way, over all auctions */
+    uint32_t held_max;        /* bids held back in one auction; beyond: BUSY */
+    uint32_t unconfirmed_max; /* entries of one auction not yet durable; beyond: BUSY */
+    uint64_t entries_max;     /* entries of one auction; beyond: operators and CLOSE only */
+    int64_t expires_us;       /* a command not appended by then never is */
+    int64_t pending_us;       /* without a verdict for so long, say `pending` */
     struct qb_auctioneer_records records;
 };
 
@@ -87,20 +87,20 @@ enum qb_event_kind {
 };
 
 struct qb_event {
-    uint8_t kind;      /* enum qb_event_kind */
-    qb_time_us now_us; /* the ledger's clock, estimated; never goes back */
-    uint32_t lot;      /* all but APPENDED, FOUND, TICK, MORE */
-    uint64_t waiter;   /* COMMAND, RESOLVE: handed back in its REPLYs; 0: nobody waits */
+    uint8_t kind;                 /* enum qb_event_kind */
+    qb_time_us now_us;            /* the ledger's clock, estimated; never goes back */
+    uint32_t lot;                 /* all but APPENDED, FOUND, TICK, MORE */
+    uint64_t waiter;              /* COMMAND, RESOLVE: handed back in its REPLYs; 0: nobody waits */
     const struct qb_entry *entry; /* COMMAND: without seq, now, epoch; RESOLVE: bid_id and bidder;
                                      HEARD: whole. Copied, but for OPEN's rules: borrowed until
                                      its REPLY */
-    uint32_t ticket;   /* APPENDED, FOUND */
-    uint8_t outcome;   /* APPENDED: enum qb_append_outcome */
-    uint8_t refusal;   /* APPENDED: of REFUSED */
-    uint64_t seq;      /* APPENDED, DURABLE */
-    uint64_t asked;    /* APPENDED: qb_entry_asked() of what has the place; 0: of a DISCARD */
-    uint32_t epoch;    /* APPENDED */
-    qb_time_us at_us;  /* APPENDED: the ledger's stamp */
+    uint32_t ticket;              /* APPENDED, FOUND */
+    uint8_t outcome;              /* APPENDED: enum qb_append_outcome */
+    uint8_t refusal;              /* APPENDED: of REFUSED */
+    uint64_t seq;                 /* APPENDED, DURABLE */
+    uint64_t asked;   /* APPENDED: qb_entry_asked() of what has the place; 0: of a DISCARD */
+    uint32_t epoch;   /* APPENDED */
+    qb_time_us at_us; /* APPENDED: the ledger's stamp */
     const struct qb_verdict *verdict; /* FOUND: null when it is not known */
 };
 
@@ -126,15 +126,15 @@ enum qb_reply_kind {
 };
 
 struct qb_effect {
-    uint8_t kind; /* enum qb_effect_kind */
+    uint8_t kind;    /* enum qb_effect_kind */
     uint8_t reply;   /* REPLY: enum qb_reply_kind */
     uint8_t refusal; /* MARK */
     uint32_t lot;
     uint32_t ticket; /* APPEND, MARK, LOOKUP */
     uint64_t waiter; /* REPLY */
     uint64_t seq;
-    qb_id user;      /* OUTBID, HOLD */
-    int64_t amount;  /* HOLD: 0 releases */
+    qb_id user;                   /* OUTBID, HOLD */
+    int64_t amount;               /* HOLD: 0 releases */
     qb_time_us expires_us;        /* APPEND */
     const struct qb_entry *entry; /* APPEND, MARK, JOURNAL, ANNOUNCE, REPLY of a verdict; points
                                      into the auctioneer until the next step */

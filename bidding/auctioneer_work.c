@@ -1,0 +1,170 @@
+#include <string.h>
+
+#include "base/assert.h"
+#include "bidding/auctioneer_state.h"
+
+#define FOREVER INT64_MAX
+
+/* The exposure of `user` as the newest state has it (rules.md 10). */
+static void set_hold(const struct qb_auctioneer *a, struct qb_effects *effects, uint32_t lot,
+                     qb_id user)
+{
+    const struct qb_lot *state = &a->slots[lot].lot;
+    bool is_leading = state->leader == user && !qb_lot_is_over(state);
+
+    if (user == 0) return;
+    struct qb_effect *effect = qb_effect_emit(effects, QB_EFFECT_HOLD, lot);
+    effect->user = user;
+    effect->seq = state->seq;
+    effect->amount = is_leading ? state->m1 : 0;
+}
+
+/* A durable entry of ours: everybody may know now. At most EFFECTS_PER_TICKET effects. */
+static void finish(struct qb_auctioneer *a, uint32_t lot, uint32_t ticket,
+                   struct qb_effects *effects)
+{
+    struct qb_slot *slot = &a->slots[lot];
+    struct qb_ticket *t = &a->tickets[ticket];
+    const struct qb_verdict *verdict = &t->verdict;
+    bool is_bidders = t->entry.type == QB_ENTRY_BID || t->entry.type == QB_ENTRY_BUY_NOW;
+
+    if (is_bidders || t->entry.type == QB_ENTRY_RETRACT) set_hold(a, effects, lot, t->entry.bidder);
+    if (verdict->outbid != 0) set_hold(a, effects, lot, verdict->outbid);
+    if (!is_bidders && verdict->code == QB_VERDICT_DONE) set_hold(a, effects, lot, verdict->leader);
+    struct qb_effect *effect = qb_effect_emit(effects, QB_EFFECT_ANNOUNCE, lot);
+    effect->seq = t->seq;
+    effect->verdict = *verdict;
+    effect->entry = &t->entry;
+    if (verdict->outbid != 0 && verdict->outbid != t->entry.bidder) {
+        effect = qb_effect_emit(effects, QB_EFFECT_OUTBID, lot);
+        effect->user = verdict->outbid;
+        effect->seq = t->seq;
+        effect->verdict = *verdict;
+    }
+    if (verdict->status >= QB_STATUS_SOLD && !slot->is_over_told) {
+        slot->is_over_told = true;
+        effect = qb_effect_emit(effects, QB_EFFECT_OVER, lot);
+        effect->seq = t->seq;
+        effect->verdict = *verdict;
+    }
+    qb_ticket_answer(a, effects, ticket,
+                     verdict->code == QB_VERDICT_VOID ? QB_REPLY_VOID : QB_REPLY_VERDICT);
+}
+
+/* One pass over the waiting ones: those whose seq is durable leave. False: no room for all. */
+static bool answer_waiting(struct qb_auctioneer *a, struct qb_slot *slot,
+                           struct qb_effects *effects)
+{
+    for (uint32_t left = slot->waiting.count; left > 0; left--) {
+        if (!qb_effect_has_room(effects)) return false;
+        uint32_t ticket = qb_ticket_pop(a, &slot->waiting);
+        struct qb_ticket *t = &a->tickets[ticket];
+        if (t->seq > slot->durable) {
+            qb_ticket_append(a, &slot->waiting, ticket);
+        } else if (t->answer == QB_REPLY_VERDICT) {
+            t->state = QB_TICKET_LOOKING;
+            slot->looking++;
+            struct qb_effect *effect = qb_effect_emit(effects, QB_EFFECT_LOOKUP, t->lot);
+            effect->ticket = ticket;
+            effect->seq = t->seq;
+        } else {
+            qb_ticket_answer(a, effects, ticket, (enum qb_reply_kind)t->answer);
+        }
+    }
+    return true;
+}
+
+/* One pass over the held ones in order of arrival, after the end or the status changed. */
+static bool release_held(struct qb_auctioneer *a, struct qb_slot *slot, struct qb_effects *effects)
+{
+    for (uint32_t left = slot->held.count; left > 0; left--) {
+        if (!qb_effect_has_room(effects)) return false;
+        uint32_t ticket = qb_ticket_pop(a, &slot->held);
+        struct qb_ticket *t = &a->tickets[ticket];
+        qb_time_us held_t_us = t->verdict.t_us;
+        enum qb_admission admission = qb_ticket_admit(a, slot, t);
+        if (admission == QB_ADMIT_HOLD) {
+            qb_ticket_append(a, &slot->held, ticket);
+            continue;
+        }
+        a->held--;
+        if (admission == QB_ADMIT_MARK) t->verdict.t_us = held_t_us;
+        qb_ticket_call(a, effects, ticket, admission == QB_ADMIT_MARK);
+    }
+    slot->must_release = false;
+    return true;
+}
+
+/* Work of the slots that have some, as far as the effects have room. */
+void qb_slots_pump(struct qb_auctioneer *a, struct qb_effects *effects)
+{
+    while (a->busy_first != QB_LOT_NOWHERE && qb_effect_has_room(effects)) {
+        uint32_t lot = qb_busy_pop(a);
+        struct qb_slot *slot = &a->slots[lot];
+        bool is_done = true;
+        while (is_done && slot->logged.count > 0) {
+            struct qb_ticket *t = &a->tickets[slot->logged.first];
+            if (!t->is_folded || t->seq > slot->durable) break;
+            if (qb_effect_has_room(effects))
+                finish(a, lot, qb_ticket_pop(a, &slot->logged), effects);
+            else
+                is_done = false;
+        }
+        if (is_done) is_done = answer_waiting(a, slot, effects);
+        if (is_done && slot->must_release) is_done = release_held(a, slot, effects);
+        if (!is_done) qb_busy_add(a, lot);
+    }
+    if (a->busy_first != QB_LOT_NOWHERE) effects->is_more = true;
+}
+
+/* Timers only propose a close: the fold decides whether it acts (rules.md 5.7). The same place in
+ * the log makes the same id, so that a repeated proposal counts once. */
+static void propose_close(struct qb_auctioneer *a, uint32_t lot, struct qb_effects *effects)
+{
+    struct qb_slot *slot = &a->slots[lot];
+    char key[24] = "close-";
+    size_t length = 6;
+    uint32_t ticket = qb_ticket_take(a);
+
+    if (ticket == QB_NO_TICKET) { /* soon again: commands under way end */
+        qb_due_change(a, lot, a->now_us + 1000);
+        return;
+    }
+    for (uint64_t rest = slot->lot.seq; length < sizeof key && rest > 0; rest >>= 4) {
+        key[length++] = "0123456789abcdef"[rest & 15];
+    }
+    struct qb_ticket *t = &a->tickets[ticket];
+    t->entry.auction = slot->lot.auction;
+    t->entry.type = QB_ENTRY_CLOSE;
+    t->entry.max = QB_AMOUNT_NONE;
+    t->entry.allowance = -1;
+    qb_bid_id(slot->lot.auction, 0, key, length, t->entry.bid_id);
+    t->lot = lot;
+    slot->is_closing = true;
+    qb_due_change(a, lot, FOREVER);
+    qb_ticket_call(a, effects, ticket, false);
+}
+
+void qb_slots_tick(struct qb_auctioneer *a, struct qb_effects *effects)
+{
+    while (a->heap_count > 0 && a->slots[a->heap[0]].due_us <= a->now_us) {
+        if (!qb_effect_has_room(effects)) {
+            effects->is_more = true;
+            return;
+        }
+        propose_close(a, a->heap[0], effects);
+    }
+    while (a->oldest != QB_NO_TICKET && a->tickets[a->oldest].told_after_us <= a->now_us) {
+        uint32_t ticket = a->oldest;
+        if (!qb_effect_has_room(effects)) {
+            effects->is_more = true;
+            return;
+        }
+        qb_ticket_unlist(a, ticket);
+        if (a->tickets[ticket].waiter == 0) continue;
+        struct qb_effect *effect = qb_effect_emit(effects, QB_EFFECT_REPLY, a->tickets[ticket].lot);
+        effect->reply = QB_REPLY_PENDING;
+        effect->waiter = a->tickets[ticket].waiter;
+        effect->entry = &a->tickets[ticket].entry;
+    }
+}
