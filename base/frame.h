@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,6 +16,7 @@
 struct qb_frame {
     _Atomic uint32_t holders;
     uint32_t length;
+    bool is_protected; /* may not be conflated away; set by its maker before it is shared */
     uint8_t head[QB_FRAME_HEAD]; /* the last bytes of it may carry a header; see ws/ */
     uint8_t bytes[];
 };

@@ -109,6 +109,7 @@ static void fold_logged(struct qb_auctioneer *a, uint32_t lot, uint32_t ticket,
 
     if (t->seq != slot->lot.seq + 1) return;
     t->verdict = fold(a, lot, &t->entry);
+    t->moment = qb_lot_moment_of(&slot->lot);
     t->is_folded = true;
     struct qb_effect *effect = qb_effect_emit(effects, QB_EFFECT_JOURNAL, lot);
     effect->entry = &t->entry;
@@ -215,6 +216,7 @@ static void take_heard(struct qb_auctioneer *a, const struct qb_event *event,
     if (event->entry->seq != slot->lot.seq + 1) return; /* known, or a gap that the caller fills */
     struct qb_effect *effect = qb_effect_emit(effects, QB_EFFECT_ANNOUNCE, event->lot);
     effect->verdict = fold(a, event->lot, event->entry);
+    effect->moment = qb_lot_moment_of(&slot->lot);
     effect->seq = event->entry->seq;
     effect->entry = event->entry;
     uint32_t ticket = slot->logged.count > 0 ? slot->logged.first : QB_NO_TICKET;

@@ -64,6 +64,33 @@ uint32_t qb_auctioneer_held(const struct qb_auctioneer *auctioneer);
 /* When the next TICK is wanted, in the ledger's time; INT64_MAX: no need. */
 qb_time_us qb_auctioneer_wake_us(const struct qb_auctioneer *auctioneer);
 
+/* What people see of an auction right after one entry: the fields of struct qb_lot that change
+ * often. The newest folded state may be ahead of what is durable; this is kept for each entry. */
+struct qb_lot_moment {
+    uint64_t seq;
+    uint32_t epoch;
+    uint8_t status;
+    uint8_t outcome;
+    bool is_buy_now_gone;
+    uint32_t bids;
+    uint32_t accepted;
+    uint32_t extensions;
+    qb_id leader;
+    qb_id second;
+    qb_id winner;
+    int64_t m1;
+    int64_t m2;
+    int64_t price;
+    int64_t reserve;
+    int64_t final_price;
+    qb_time_us ends_at_us;
+    qb_time_us hard_end_us;
+};
+
+/* The moment of `lot`; and `lot` as it looked at a moment of it. */
+struct qb_lot_moment qb_lot_moment_of(const struct qb_lot *lot);
+void qb_lot_moment_apply(const struct qb_lot_moment *moment, struct qb_lot *lot);
+
 enum qb_append_outcome {
     QB_APPEND_DONE,      /* in the log at `seq` with `now_us` */
     QB_APPEND_DUPLICATE, /* the bid_id has a place already: `seq` */
@@ -138,7 +165,8 @@ struct qb_effect {
     qb_time_us expires_us;        /* APPEND */
     const struct qb_entry *entry; /* APPEND, MARK, JOURNAL, ANNOUNCE, REPLY of a verdict; points
                                      into the auctioneer until the next step */
-    struct qb_verdict verdict;    /* REPLY, ANNOUNCE, OVER */
+    struct qb_verdict verdict;    /* REPLY, ANNOUNCE, OUTBID, OVER */
+    struct qb_lot_moment moment;  /* ANNOUNCE, OVER: after the entry */
 };
 
 #define QB_EFFECTS_MAX 256

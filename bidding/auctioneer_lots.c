@@ -124,3 +124,49 @@ qb_time_us qb_auctioneer_wake_us(const struct qb_auctioneer *a)
     }
     return wake_us;
 }
+
+struct qb_lot_moment qb_lot_moment_of(const struct qb_lot *lot)
+{
+    return (struct qb_lot_moment){
+        .seq = lot->seq,
+        .epoch = lot->epoch,
+        .status = lot->status,
+        .outcome = lot->outcome,
+        .is_buy_now_gone = lot->is_buy_now_gone,
+        .bids = lot->bids,
+        .accepted = lot->accepted,
+        .extensions = lot->extensions,
+        .leader = lot->leader,
+        .second = lot->second,
+        .winner = lot->winner,
+        .m1 = lot->m1,
+        .m2 = lot->m2,
+        .price = lot->price,
+        .reserve = lot->rules.reserve,
+        .final_price = lot->final_price,
+        .ends_at_us = lot->ends_at_us,
+        .hard_end_us = lot->rules.hard_end_us,
+    };
+}
+
+void qb_lot_moment_apply(const struct qb_lot_moment *moment, struct qb_lot *lot)
+{
+    lot->seq = moment->seq;
+    lot->epoch = moment->epoch;
+    lot->status = moment->status;
+    lot->outcome = moment->outcome;
+    lot->is_buy_now_gone = moment->is_buy_now_gone;
+    lot->bids = moment->bids;
+    lot->accepted = moment->accepted;
+    lot->extensions = moment->extensions;
+    lot->leader = moment->leader;
+    lot->second = moment->second;
+    lot->winner = moment->winner;
+    lot->m1 = moment->m1;
+    lot->m2 = moment->m2;
+    lot->price = moment->price;
+    lot->rules.reserve = moment->reserve;
+    lot->final_price = moment->final_price;
+    lot->ends_at_us = moment->ends_at_us;
+    lot->rules.hard_end_us = moment->hard_end_us;
+}

@@ -34,6 +34,7 @@ static void finish(struct qb_auctioneer *a, uint32_t lot, uint32_t ticket,
     struct qb_effect *effect = qb_effect_emit(effects, QB_EFFECT_ANNOUNCE, lot);
     effect->seq = t->seq;
     effect->verdict = *verdict;
+    effect->moment = t->moment;
     effect->entry = &t->entry;
     if (verdict->outbid != 0 && verdict->outbid != t->entry.bidder) {
         effect = qb_effect_emit(effects, QB_EFFECT_OUTBID, lot);
@@ -46,6 +47,7 @@ static void finish(struct qb_auctioneer *a, uint32_t lot, uint32_t ticket,
         effect = qb_effect_emit(effects, QB_EFFECT_OVER, lot);
         effect->seq = t->seq;
         effect->verdict = *verdict;
+        effect->moment = t->moment;
     }
     qb_ticket_answer(a, effects, ticket,
                      verdict->code == QB_VERDICT_VOID ? QB_REPLY_VOID : QB_REPLY_VERDICT);
