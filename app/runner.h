@@ -16,17 +16,77 @@
 #include "ws/edge.h"
 
 struct qb_runner;
+struct qb_runners;
+struct qb_loop;
+struct qb_ledger;
+struct qb_journal;
+struct qb_bus;
+struct qb_holds;
+struct qb_work_pool;
+
+struct qb_runners_options {
+    unsigned threads;
+    uint32_t epoch;
+    uint32_t auctions_max; /* over all threads */
+    uint32_t commands_max; /* over all threads */
+    uint32_t held_max;
+    uint32_t unconfirmed_max;
+    uint64_t entries_max;
+    uint32_t ring_entries;
+    int64_t expires_us;
+    int64_t pending_us;
+    int64_t over_keep_us;
+    struct qb_journal *journal;
+    struct qb_bus *bus;
+    struct qb_holds *holds;
+    struct qb_work_pool *store_pool; /* its `worker` is a struct qb_store_link * */
+    const struct qb_store_ops *store;
+};
+
+struct qb_runners *qb_runners_new(const struct qb_runners_options *options);
+void qb_runners_free(struct qb_runners **runners);
+
+/* A runner for one I/O thread. `ledger` is taken. */
+struct qb_runner *qb_runner_new(struct qb_runners *runners, struct qb_loop *loop,
+                                struct qb_ledger *ledger);
+/* Its edge, once there is one; before the loop runs. */
+void qb_runner_set_edge(struct qb_runner *runner, struct qb_edge *edge);
+
+/* The runner on which `auction` is at home. */
+struct qb_runner *qb_runners_home(struct qb_runners *runners, qb_id auction);
+
+/* At start, before the loops run: an auction rebuilt from its log, with the records of its bids;
+ * then its newest entries, oldest first. False: no room (auctions_max). */
+QB_MUST_USE bool qb_runner_restore(struct qb_runner *runner, const struct qb_lot *lot,
+                                   const struct qb_bid_record *records, size_t record_count);
+void qb_runner_restore_entry(struct qb_runner *runner, const struct qb_entry *entry,
+                             const struct qb_verdict *verdict);
+/* Behind the last restored one: extends what ended while the server was down. */
+void qb_runner_restored(struct qb_runner *runner);
+
+/* The loop's handlers. */
+void qb_runner_turn(struct qb_runner *runner);
+void qb_runner_timer(struct qb_runner *runner);
+void qb_runner_second(struct qb_runner *runner);
+/* The edge's room handler: subscribes to the bus, or not any longer. */
+void qb_runner_room(struct qb_runner *runner, qb_id auction, bool is_open);
+void qb_runner_presence(struct qb_runner *runner, qb_id user, bool is_here);
+
+/* From now on new commands of clients are answered UNAVAILABLE. Any thread. */
+void qb_runners_refuse(struct qb_runners *runners);
+/* Commands asked for and not answered finally, over all threads. Any thread. */
+uint64_t qb_runners_open_requests(struct qb_runners *runners);
 
 /* The answer to a command, on the thread that asked. Borrowed for the call. */
 struct qb_answer {
-    uint8_t reply;    /* enum qb_reply_kind; QB_REPLY_PENDING is not the last one */
+    uint8_t reply;           /* enum qb_reply_kind; QB_REPLY_PENDING is not the last one */
     bool is_unknown_auction; /* there is no such live auction: nothing else is set */
     bool is_rate_limited;    /* reply BUSY: the user's own limit; retry_after_ms says when */
-    uint64_t seq;     /* the entry's, or as of which it was refused */
+    uint64_t seq;            /* the entry's, or as of which it was refused */
     uint32_t epoch;
     int64_t retry_after_ms;
     struct qb_verdict verdict;
-    char label[QB_LABEL_BYTES]; /* the asking user's label in this auction */
+    char label[QB_LABEL_BYTES]; /* the asking user's label in this auction; "" without one */
 };
 typedef void qb_runner_answer(void *context, const struct qb_answer *answer);
 
@@ -52,6 +112,27 @@ typedef void qb_runner_state_answer(void *context, struct qb_frame *state);
 void qb_runner_state(struct qb_runner *runner, qb_id auction, qb_runner_state_answer *answer,
                      void *context);
 
-/* Verdict, refusal or failure as JSON members ("verdict":"leading","price":…), the same on
- * WebSocket and HTTP. */
+/* `watch`: answers the session and makes it a watcher. */
+void qb_runner_watch(struct qb_runner *runner, qb_session_id session, qb_id user,
+                     const struct qb_command *command);
+/* `preview`: answers the session. */
+void qb_runner_preview(struct qb_runner *runner, qb_session_id session, qb_id user,
+                       const struct qb_command *command);
+
+/* Whether the command was carried out (accepted, done, or void as asked). */
+bool qb_answer_is_good(const struct qb_answer *answer);
+
+/* A verdict as JSON members ("verdict":"leading","price":…), the same on WebSocket and HTTP. Only
+ * for a good answer. */
 void qb_answer_json(struct qb_text *text, const struct qb_answer *answer);
+
+/* What a refusal or failure says. */
+struct qb_problem {
+    const char *code;
+    const char *text;
+    bool is_temporary; /* the same request with the same key may succeed later */
+};
+void qb_answer_problem(const struct qb_answer *answer, struct qb_problem *problem);
+
+/* What would do: `"minimum":…,"ends_at_ms":…` beside a problem; may be empty. */
+void qb_answer_extra_json(struct qb_text *text, const struct qb_answer *answer);

@@ -1,0 +1,215 @@
+#include "app/runner.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "app/runner_state.h"
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+
+/* Time that an auction gets when it ended while the server was down (reliability.md, embedded). */
+#define DOWN_EXTENSION_US (30 * QB_SECOND_US)
+
+struct qb_runners *qb_runners_new(const struct qb_runners_options *options)
+{
+    struct qb_runners *all = calloc(1, sizeof *all);
+
+    QB_ASSERT(all != NULL);
+    all->options = *options;
+    all->runners = calloc(options->threads, sizeof *all->runners);
+    QB_ASSERT(all->runners != NULL);
+    return all;
+}
+
+static struct qb_bid_record *all_records(void *context, uint32_t lot, size_t *count)
+{
+    struct qb_runner *runner = context;
+
+    *count = runner->lots[lot]->record_count;
+    return runner->lots[lot]->records;
+}
+
+static void add_record(void *context, uint32_t lot, const struct qb_bid_record *record)
+{
+    struct qb_runner *runner = context;
+    qb_home_record(runner->lots[lot], record);
+}
+
+static void heard(void *context, struct qb_topic topic, uint64_t seq, struct qb_frame *frame)
+{
+    struct qb_runner *runner = context;
+
+    if (topic.kind == QB_TOPIC_USER)
+        qb_edge_notify(runner->edge, topic.id, frame);
+    else
+        qb_edge_publish(runner->edge, topic.id, seq, frame, frame->is_protected);
+}
+
+struct qb_runner *qb_runner_new(struct qb_runners *all, struct qb_loop *loop,
+                                struct qb_ledger *ledger)
+{
+    const struct qb_runners_options *options = &all->options;
+    struct qb_runner *runner = calloc(1, sizeof *runner);
+    uint32_t lots_max = (options->auctions_max + options->threads - 1) / options->threads;
+
+    QB_ASSERT(runner != NULL);
+    QB_ASSERT(all->count < options->threads);
+    const struct qb_auctioneer_options auctioneer = {
+        .lots_max = lots_max,
+        .tickets_max = options->commands_max / options->threads,
+        .held_max = options->held_max,
+        .unconfirmed_max = options->unconfirmed_max,
+        .entries_max = options->entries_max,
+        .expires_us = options->expires_us,
+        .pending_us = options->pending_us,
+        .records = {all_records, add_record, runner},
+    };
+    size_t bytes = (qb_auctioneer_bytes(&auctioneer) + 63) / 64 * 64;
+    runner->memory = aligned_alloc(64, bytes);
+    runner->lots = calloc(lots_max, sizeof *runner->lots);
+    runner->dirty = calloc(lots_max, sizeof *runner->dirty);
+    runner->recent = calloc(lots_max, sizeof *runner->recent);
+    QB_ASSERT(runner->memory != NULL && runner->lots != NULL);
+    QB_ASSERT(runner->dirty != NULL && runner->recent != NULL);
+    runner->all = all;
+    runner->loop = loop;
+    runner->ledger = ledger;
+    runner->auctioneer = qb_auctioneer_init(runner->memory, &auctioneer);
+    runner->journal_bytes.bytes_max = SIZE_MAX / 4;
+    qb_map_init(&runner->homes, sizeof(qb_id));
+    qb_map_init(&runner->watching, sizeof(qb_id));
+    runner->writer =
+        qb_journal_writer(options->journal, qb_loop_mailbox(loop), qb_runner_durable, runner);
+    runner->member = qb_bus_join(options->bus, qb_loop_mailbox(loop), heard, runner);
+    runner->index = all->count;
+    all->runners[all->count++] = runner;
+    return runner;
+}
+
+void qb_runner_set_edge(struct qb_runner *runner, struct qb_edge *edge)
+{
+    runner->edge = edge;
+}
+
+static void runner_free(struct qb_runner *runner)
+{
+    size_t cursor = 0;
+    struct qb_home *home = NULL;
+
+    while ((home = qb_map_next(&runner->homes, &cursor, NULL)) != NULL) qb_home_free(home);
+    qb_map_fini(&runner->homes);
+    qb_map_fini(&runner->watching);
+    qb_ledger_free(&runner->ledger);
+    qb_text_fini(&runner->journal_bytes);
+    free(runner->waiting.calls);
+    free(runner->calling.calls);
+    free(runner->items);
+    free(runner->dirty);
+    free(runner->recent);
+    free(runner->found);
+    free(runner->lots);
+    free(runner->memory);
+    free(runner);
+}
+
+void qb_runners_free(struct qb_runners **runners)
+{
+    struct qb_runners *old = *runners;
+
+    *runners = NULL;
+    if (old == NULL) return;
+    for (unsigned i = 0; i < old->count; i++) runner_free(old->runners[i]);
+    free(old->runners);
+    free(old);
+}
+
+struct qb_runner *qb_runners_home(struct qb_runners *all, qb_id auction)
+{
+    /* The low bits of an id are random: the same spread in every run, which logs and tests need. */
+    return all->runners[auction % all->count];
+}
+
+bool qb_runner_restore(struct qb_runner *runner, const struct qb_lot *lot,
+                       const struct qb_bid_record *records, size_t record_count)
+{
+    struct qb_home *home = qb_home_add(runner, lot);
+
+    if (home == NULL) return false;
+    for (size_t i = 0; i < record_count; i++) qb_home_record(home, &records[i]);
+    if (lot->leader != 0) {
+        qb_holds_set(runner->all->options.holds, lot->leader, lot->auction, lot->seq, lot->m1);
+    }
+    return true;
+}
+
+void qb_runner_restore_entry(struct qb_runner *runner, const struct qb_entry *entry,
+                             const struct qb_verdict *verdict)
+{
+    struct qb_home *home = qb_home_find(runner, entry->auction);
+    const struct qb_ring_item item = {
+        .seq = entry->seq,
+        .epoch = entry->epoch,
+        .type = entry->type,
+        .bidder = entry->bidder,
+        .verdict = *verdict,
+    };
+
+    QB_ASSERT(home != NULL);
+    qb_home_remember(runner, home, &item);
+}
+
+void qb_runner_restored(struct qb_runner *runner)
+{
+    qb_time_us now_us = qb_runner_now_us(runner);
+    char key[32] = "down-";
+    size_t length = 5;
+    size_t cursor = 0;
+    struct qb_home *home = NULL;
+
+    for (uint32_t rest = runner->all->options.epoch; rest > 0; rest >>= 4) {
+        key[length++] = "0123456789abcdef"[rest & 15];
+    }
+    while ((home = qb_map_next(&runner->homes, &cursor, NULL)) != NULL) {
+        const struct qb_lot *lot = qb_auctioneer_lot(runner->auctioneer, home->lot);
+        if (lot->status != QB_STATUS_OPEN || lot->ends_at_us > now_us) continue;
+        struct qb_entry extend = {
+            .auction = home->auction,
+            .type = QB_ENTRY_EXTEND,
+            .by = QB_ACTOR_SYSTEM,
+            .max = QB_AMOUNT_NONE,
+            .allowance = -1,
+            .end_us = now_us + DOWN_EXTENSION_US,
+        };
+        qb_bid_id(home->auction, 0, key, length, extend.bid_id);
+        struct qb_event event = {.kind = QB_EVENT_COMMAND, .lot = home->lot, .entry = &extend};
+        qb_runner_feed(runner, &event);
+        qb_log(QB_LOG_INFO, "auction.extended",
+               QB_TEXT("why", "it ended while the server was down"),
+               QB_INT("until_us", extend.end_us));
+    }
+}
+
+void qb_runners_refuse(struct qb_runners *all)
+{
+    atomic_store(&all->is_refusing, true);
+}
+
+uint64_t qb_runners_open_requests(struct qb_runners *all)
+{
+    uint64_t open = 0;
+
+    for (unsigned i = 0; i < all->count; i++) open += atomic_load(&all->runners[i]->open_requests);
+    return open;
+}
+
+void qb_runner_presence(struct qb_runner *runner, qb_id user, bool is_here)
+{
+    const struct qb_topic topic = {.kind = QB_TOPIC_USER, .id = user};
+
+    if (is_here)
+        qb_bus_subscribe(runner->all->options.bus, runner->member, topic);
+    else
+        qb_bus_unsubscribe(runner->all->options.bus, runner->member, topic);
+}

@@ -1,0 +1,322 @@
+/*
+ * Questions about an auction that change nothing: its state, `watch`, `preview`. They go to the
+ * auction's home thread and come back as text.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "app/runner_state.h"
+#include "app/state_json.h"
+#include "base/assert.h"
+#include "base/log.h"
+#include "base/metrics.h"
+
+enum query_kind { QUERY_STATE, QUERY_WATCH, QUERY_PREVIEW };
+
+struct query {
+    enum query_kind kind;
+    struct qb_runner *origin;
+    struct qb_runner *home;
+    qb_id auction;
+    qb_id user;
+    qb_session_id session;
+    struct qb_command command;
+    qb_runner_state_answer *answer;
+    void *context;
+    bool is_found;
+    bool is_live; /* in memory: there will be updates */
+    uint64_t seq;
+    struct qb_text text;
+};
+
+static void answer_begin(struct query *query)
+{
+    qb_text_format(&query->text, "{\"id\":%s,\"ok\":true", query->command.id);
+}
+
+/* Who asks, as this auction knows them. The own maximum is told to the leader only here: of
+ * others the core keeps none. */
+static void you_json(struct query *query, const struct qb_lot *lot)
+{
+    char label[QB_LABEL_BYTES];
+
+    if (query->user == 0) return;
+    qb_bidder_label(lot->rules.secret, query->user, label);
+    qb_text_json_name(&query->text, "you");
+    qb_text_string(&query->text, "{");
+    qb_text_json_text(&query->text, "label", label);
+    qb_text_json_bool(&query->text, "seller", query->user == lot->rules.seller);
+    if (lot->leader == query->user) qb_text_json_int(&query->text, "max", lot->m1);
+    qb_text_string(&query->text, "}");
+}
+
+static void watch_json(struct query *query, const struct qb_home *home)
+{
+    struct qb_lot lot;
+    const struct qb_command *command = &query->command;
+    bool has_missed = false;
+    struct qb_text missed = {.bytes_max = 256U << 10};
+
+    qb_home_shown(query->home, home, &lot);
+    query->seq = home->shown.seq;
+    if (command->has_position) {
+        has_missed =
+            qb_home_missed_json(query->home, home, command->epoch, command->seq, &missed) &&
+            !missed.is_full;
+        qb_metric_add(QB_METRIC_resumes_total, has_missed ? "missed" : "snapshot", 1);
+    }
+    answer_begin(query);
+    qb_text_json_text(&query->text, "result", has_missed ? "missed" : "snapshot");
+    qb_text_json_name(&query->text, "state");
+    qb_home_state_json(query->home, home, &query->text);
+    if (has_missed) {
+        qb_text_string(&query->text, ",");
+        qb_text_add(&query->text, missed.bytes, missed.length);
+    }
+    you_json(query, &lot);
+    qb_text_string(&query->text, "}");
+    qb_text_fini(&missed);
+}
+
+/* What a bid would do. Never more than what anybody can know: a challenger's price depends on a
+ * hidden maximum, and a reserve is not disclosed (rules.md 2, 3). */
+static void preview_json(struct query *query, const struct qb_home *home)
+{
+    struct qb_lot lot;
+    struct qb_text *text = &query->text;
+
+    qb_home_shown(query->home, home, &lot);
+    struct qb_entry bid = {
+        .auction = query->auction,
+        .type = QB_ENTRY_BID,
+        .by = QB_ACTOR_BIDDER,
+        .bidder = query->user,
+        .actor = query->user,
+        .max = query->command.max,
+        .allowance = -1,
+    };
+    (void)memcpy(bid.currency, query->command.currency, sizeof bid.currency);
+    enum qb_refusal refusal = qb_lot_judge(&lot, &bid, qb_runner_now_us(query->home));
+    bool is_leader = lot.leader == query->user;
+    int64_t minimum = qb_lot_minimum(&lot);
+
+    answer_begin(query);
+    if (minimum == QB_AMOUNT_NONE)
+        qb_text_json_null(text, "minimum");
+    else
+        qb_text_json_int(text, "minimum", minimum);
+    if (refusal != QB_REFUSAL_NONE) {
+        qb_text_json_text(text, "would", "refused");
+        qb_text_json_text(text, "code", qb_refusal_code(refusal));
+        qb_text_json_text(text, "message", qb_refusal_text(refusal));
+    } else {
+        qb_text_json_text(text, "would", is_leader ? "lead" : "bid");
+        if (is_leader) {
+            qb_text_json_int(text, "price_if_accepted",
+                             qb_lot_preview_raise(&lot, query->user, bid.max));
+        } else {
+            qb_text_json_null(text, "price_if_accepted");
+        }
+        qb_text_json_int(text, "at_most", bid.max);
+        qb_text_json_bool(text, "may_meet_reserve",
+                          qb_lot_reserve_state(&lot) == QB_RESERVE_NOT_MET);
+    }
+    qb_text_string(text, "}");
+}
+
+static void subscription(struct qb_runner *runner, qb_id auction, bool is_wanted)
+{
+    const struct qb_topic topic = {.kind = QB_TOPIC_AUCTION, .id = auction};
+    struct qb_bus *bus = runner->all->options.bus;
+
+    if (is_wanted)
+        qb_bus_subscribe(bus, runner->member, topic);
+    else
+        qb_bus_unsubscribe(bus, runner->member, topic);
+}
+
+/* While watches are being answered the subscription stays, whoever leaves meanwhile. */
+static void watch_begins(struct qb_runner *runner, qb_id auction)
+{
+    uintptr_t count = (uintptr_t)qb_map_get(&runner->watching, &auction) + 1;
+
+    (void)qb_map_set(&runner->watching, &auction, (void *)count);
+    subscription(runner, auction, true);
+}
+
+static void watch_ends(struct qb_runner *runner, qb_id auction)
+{
+    uintptr_t count = (uintptr_t)qb_map_get(&runner->watching, &auction) - 1;
+
+    if (count > 0) {
+        (void)qb_map_set(&runner->watching, &auction, (void *)count);
+        return;
+    }
+    (void)qb_map_remove(&runner->watching, &auction);
+    if (qb_edge_watchers(runner->edge, auction) == 0) subscription(runner, auction, false);
+}
+
+void qb_runner_room(struct qb_runner *runner, qb_id auction, bool is_open)
+{
+    bool is_watch_coming = qb_map_get(&runner->watching, &auction) != NULL;
+
+    if (is_open || !is_watch_coming) subscription(runner, auction, is_open);
+}
+
+static void finish_session(struct query *query)
+{
+    struct qb_session *session = qb_edge_session(query->origin->edge, query->session);
+    qb_id auction = query->auction;
+    bool is_watch = query->kind == QUERY_WATCH;
+
+    if (session == NULL) return;
+    if (!query->is_found) {
+        qb_session_error(session, query->command.id, "unknown_auction",
+                         "There is no such auction. Check its id.", false, 0, NULL);
+    } else if (is_watch && query->is_live && !qb_session_watch(session, auction, query->seq)) {
+        qb_session_error(session, query->command.id, "too_many_watches",
+                         "This connection watches as many auctions as it may. Unwatch one first.",
+                         false, 0, NULL);
+    } else {
+        qb_session_send(session, query->text.bytes, query->text.length);
+    }
+}
+
+static void finish(struct query *query)
+{
+    if (query->kind != QUERY_STATE) {
+        finish_session(query);
+        if (query->kind == QUERY_WATCH) watch_ends(query->origin, query->auction);
+    } else if (query->is_found) {
+        struct qb_frame *frame = qb_frame_new(query->text.bytes, query->text.length);
+        query->answer(query->context, frame);
+        qb_frame_free(&frame);
+    } else {
+        query->answer(query->context, NULL);
+    }
+    qb_text_fini(&query->text);
+    free(query);
+}
+
+/* An auction that left the memory is over: its last state is in the store. */
+static void run_archived(void *job, void *worker)
+{
+    struct query *query = job;
+    struct qb_lot lot;
+    struct qb_error error = {""};
+
+    enum qb_store_result result =
+        query->origin->all->options.store->state(worker, query->auction, &lot, &error);
+    if (result == QB_STORE_FAILED) {
+        qb_log(QB_LOG_ERROR, "store.failed", QB_TEXT("query", "state"),
+               QB_TEXT("error", error.text));
+    }
+    if (result != QB_STORE_OK) return;
+    query->is_found = true;
+    answer_begin(query);
+    qb_text_json_text(&query->text, "result", "snapshot");
+    qb_text_json_name(&query->text, "state");
+    qb_state_json(&query->text, &lot, lot.seq, lot.epoch, lot.now_us, NULL);
+    you_json(query, &lot);
+    qb_text_string(&query->text, "}");
+}
+
+static void end_archived(void *job)
+{
+    finish(job);
+}
+
+static void come_back(void *context, void *message)
+{
+    struct query *query = message;
+
+    (void)context;
+    bool ask_store = query->kind == QUERY_WATCH && !query->is_live;
+    if (ask_store &&
+        qb_work_submit(query->origin->all->options.store_pool, qb_loop_mailbox(query->origin->loop),
+                       run_archived, end_archived, query)) {
+        return;
+    }
+    finish(query);
+}
+
+static void ask(void *context, void *message)
+{
+    struct query *query = message;
+    struct qb_home *home = qb_home_find(query->home, query->auction);
+
+    (void)context;
+    if (home != NULL && home->shown.seq > 0) { /* its OPEN is durable */
+        query->is_found = true;
+        query->is_live = true;
+        switch (query->kind) {
+        case QUERY_STATE:
+            qb_home_state_json(query->home, home, &query->text);
+            break;
+        case QUERY_WATCH:
+            watch_json(query, home);
+            break;
+        case QUERY_PREVIEW:
+            preview_json(query, home);
+            break;
+        }
+    }
+    if (query->home == query->origin)
+        come_back(NULL, query);
+    else
+        qb_mailbox_post_answer(qb_loop_mailbox(query->origin->loop), come_back, NULL, query);
+}
+
+static void send_home(struct query *query)
+{
+    if (query->home == query->origin)
+        ask(NULL, query);
+    else if (!qb_mailbox_post(qb_loop_mailbox(query->home->loop), ask, NULL, query))
+        finish(query);
+}
+
+static struct query *query_new(enum query_kind kind, struct qb_runner *runner, qb_id auction)
+{
+    struct query *query = calloc(1, sizeof *query);
+
+    QB_ASSERT(query != NULL);
+    query->kind = kind;
+    query->origin = runner;
+    query->home = qb_runners_home(runner->all, auction);
+    query->auction = auction;
+    return query;
+}
+
+void qb_runner_state(struct qb_runner *runner, qb_id auction, qb_runner_state_answer *answer,
+                     void *context)
+{
+    struct query *query = query_new(QUERY_STATE, runner, auction);
+
+    query->answer = answer;
+    query->context = context;
+    send_home(query);
+}
+
+void qb_runner_watch(struct qb_runner *runner, qb_session_id session, qb_id user,
+                     const struct qb_command *command)
+{
+    struct query *query = query_new(QUERY_WATCH, runner, command->auction);
+
+    query->session = session;
+    query->user = user;
+    query->command = *command;
+    /* Subscribed before the state is read: nothing can fall between the two. */
+    watch_begins(runner, command->auction);
+    send_home(query);
+}
+
+void qb_runner_preview(struct qb_runner *runner, qb_session_id session, qb_id user,
+                       const struct qb_command *command)
+{
+    struct query *query = query_new(QUERY_PREVIEW, runner, command->auction);
+
+    query->session = session;
+    query->user = user;
+    query->command = *command;
+    send_home(query);
+}

@@ -1,0 +1,162 @@
+/*
+ * What the runners hold; private to app/runner*.c and app/home*.c.
+ */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "app/loop.h"
+#include "app/runner.h"
+#include "base/map.h"
+#include "base/work.h"
+#include "pubsub/bus.h"
+#include "storage/holds_memory.h"
+#include "storage/journal.h"
+#include "storage/ledger.h"
+
+/* An entry as watchers may know it, kept for clients that resume and for resends. */
+struct qb_ring_item {
+    uint64_t seq;
+    uint32_t epoch;
+    uint8_t type; /* enum qb_entry_type */
+    qb_id bidder;
+    struct qb_verdict verdict;
+};
+
+/* The newest durable entries of one auction. Grows on demand up to the setting. */
+struct qb_ring {
+    struct qb_ring_item *items;
+    uint32_t room;
+    uint32_t first;
+    uint32_t count;
+};
+
+/* An auction at home on this thread. */
+struct qb_home {
+    qb_id auction;
+    uint32_t lot; /* the auctioneer's slot */
+    struct qb_bid_record *records;
+    size_t record_count;
+    size_t record_room;
+    struct qb_ring ring;
+    struct qb_lot_moment shown; /* after the newest durable entry */
+    int64_t over_us;            /* monotonic time of its end; 0: not over */
+    int64_t changed_us;         /* monotonic time of the change to be published */
+    bool is_dirty;              /* in the runner's list of those to publish */
+    bool is_recent;             /* changed in this second: published once more, for the lossy bus */
+    bool must_protect;          /* this change may not be conflated away */
+};
+
+/* A command under way: who asked, where the answer goes. */
+struct qb_request {
+    struct qb_runner *origin;
+    qb_runner_answer *answer;
+    void *context;
+    qb_id user;
+    int64_t read_us;
+    bool is_resolve;
+    bool is_final;
+    struct qb_entry entry;
+    struct qb_rules *rules;  /* a copy, of an OPEN */
+    struct qb_answer result; /* on its way back to the origin */
+};
+
+/* A ledger command that waits for the end of the turn. */
+struct qb_call {
+    struct qb_entry entry;
+    qb_time_us expires_us;
+    uint64_t as_of;
+    uint32_t ticket;
+    uint8_t refusal;
+    bool is_mark;
+};
+
+struct qb_call_list {
+    struct qb_call *calls;
+    size_t count;
+    size_t room;
+};
+
+void qb_call_list_grow(struct qb_call_list *list, size_t least);
+
+struct qb_runner {
+    struct qb_runners *all;
+    unsigned index;
+    struct qb_loop *loop;
+    struct qb_edge *edge;
+    struct qb_ledger *ledger;
+    struct qb_journal_writer *writer;
+    struct qb_bus_member *member;
+    struct qb_auctioneer *auctioneer;
+    void *memory;           /* the auctioneer's */
+    struct qb_map homes;    /* auction id -> struct qb_home */
+    struct qb_map watching; /* auction id -> how many watches are being answered, as a pointer */
+    struct qb_home **lots;  /* by the auctioneer's slot */
+    struct qb_call_list waiting; /* for the next call */
+    struct qb_call_list calling; /* in the call under way */
+    bool is_calling;
+    struct qb_text journal_bytes; /* encoded entries that wait for the end of the turn */
+    struct qb_journal_item *items;
+    size_t item_count;
+    size_t item_room;
+    struct qb_home **dirty;
+    size_t dirty_count;
+    struct qb_home **recent;
+    size_t recent_count;
+    struct qb_effects effects;
+    struct found {
+        uint32_t ticket;
+        struct qb_verdict verdict;
+    } * found; /* lookups answered within a step, fed back after it */
+    size_t found_count;
+    size_t found_room;
+    bool is_feeding;
+    int64_t armed_us;     /* when the loop's timer will ring */
+    int64_t told_tickets; /* this thread's part of two gauges */
+    int64_t told_held;
+    _Atomic uint32_t open_requests; /* asked here and not answered finally */
+};
+
+/* Shared by all runners; read-only once they run, but for what locks itself. */
+struct qb_runners {
+    struct qb_runners_options options;
+    unsigned count;
+    struct qb_runner **runners;
+    atomic_bool is_refusing; /* a drain: no new bids */
+};
+
+/* --- runner_effects.c --- */
+
+/* One event into the auctioneer, its effects carried out, until nothing is left to do. */
+void qb_runner_feed(struct qb_runner *runner, struct qb_event *event);
+/* Finds the verdict of a LOOKUP effect: in the ring, else in the store. */
+void qb_runner_look_up(struct qb_runner *runner, const struct qb_effect *effect);
+/* At the end of a turn: calls the ledger, hands entries to the journal, publishes. */
+void qb_runner_flush(struct qb_runner *runner);
+/* The ledger's estimated time. */
+qb_time_us qb_runner_now_us(struct qb_runner *runner);
+
+/* The journal's answer; see storage/journal.h. `context` is the runner. */
+void qb_runner_durable(void *context, qb_id auction, uint64_t seq);
+
+/* --- home.c --- */
+
+struct qb_home *qb_home_find(const struct qb_runner *runner, qb_id auction);
+/* Takes an auction in; null when there is no room. */
+struct qb_home *qb_home_add(struct qb_runner *runner, const struct qb_lot *state);
+void qb_home_remove(struct qb_runner *runner, struct qb_home *home);
+void qb_home_free(struct qb_home *home);
+void qb_home_record(struct qb_home *home, const struct qb_bid_record *record);
+/* One more durable entry. */
+void qb_home_remember(struct qb_runner *runner, struct qb_home *home,
+                      const struct qb_ring_item *item);
+/* The item of entry `seq`, or null when it is no longer kept. */
+const struct qb_ring_item *qb_home_recall(const struct qb_home *home, uint64_t seq);
+/* `lot` as it looked after the newest durable entry. */
+void qb_home_shown(const struct qb_runner *runner, const struct qb_home *home, struct qb_lot *lot);
+/* The body of …/state. */
+void qb_home_state_json(struct qb_runner *runner, const struct qb_home *home, struct qb_text *text);
+/* `"missed":[…]`: the events behind `seq`. False: not all of them are kept. */
+QB_MUST_USE bool qb_home_missed_json(const struct qb_runner *runner, const struct qb_home *home,
+                                     uint32_t epoch, uint64_t seq, struct qb_text *text);
+void qb_home_publish(struct qb_runner *runner, struct qb_home *home);

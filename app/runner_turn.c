@@ -1,0 +1,183 @@
+#include <string.h>
+
+#include "app/fatal.h"
+#include "app/runner_state.h"
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/metrics.h"
+
+/* The ledger's answers, in the order of the call. */
+static void take_results(void *context, const struct qb_ledger_result *results, size_t count)
+{
+    struct qb_runner *runner = context;
+
+    QB_ASSERT(runner->is_calling);
+    QB_ASSERT(count == runner->calling.count);
+    for (size_t i = 0; i < count; i++) {
+        struct qb_event event = {
+            .kind = QB_EVENT_APPENDED,
+            .ticket = runner->calling.calls[i].ticket,
+            .outcome = results[i].outcome,
+            .refusal = results[i].refusal,
+            .seq = results[i].seq,
+            .asked = results[i].asked,
+            .epoch = results[i].epoch,
+            .at_us = results[i].now_us,
+        };
+        qb_runner_feed(runner, &event);
+    }
+    runner->calling.count = 0;
+    runner->is_calling = false;
+}
+
+#define COMMANDS_PER_CALL 512
+
+/* What came while a call was under way goes together in the next one. */
+static void call_ledger(struct qb_runner *runner)
+{
+    struct qb_ledger_command commands[COMMANDS_PER_CALL];
+
+    if (runner->is_calling || runner->waiting.count == 0) return;
+    struct qb_call_list list = runner->waiting;
+    runner->waiting = runner->calling;
+    runner->calling = list;
+    if (list.count > COMMANDS_PER_CALL) { /* the rest keeps its place for the call after */
+        for (size_t i = COMMANDS_PER_CALL; i < list.count; i++) {
+            struct qb_call_list *next = &runner->waiting;
+            if (next->room < list.count) qb_call_list_grow(next, list.count);
+            next->calls[next->count++] = list.calls[i];
+        }
+        runner->calling.count = COMMANDS_PER_CALL;
+    }
+    for (size_t i = 0; i < runner->calling.count; i++) {
+        const struct qb_call *call = &runner->calling.calls[i];
+        commands[i] = (struct qb_ledger_command){
+            .entry = &call->entry,
+            .expires_us = call->expires_us,
+            .is_mark = call->is_mark,
+            .refusal = call->refusal,
+            .as_of = call->as_of,
+        };
+    }
+    runner->is_calling = true;
+    qb_ledger_call(runner->ledger, commands, runner->calling.count, take_results, runner);
+}
+
+/* Entries of this turn go to the journal together. A journal that takes nothing now is asked
+ * again at the end of the next turn; their bidders wait meanwhile, and get `pending`. */
+static void journal(struct qb_runner *runner)
+{
+    size_t at = 0;
+
+    if (runner->item_count == 0) return;
+    for (size_t i = 0; i < runner->item_count; i++) {
+        runner->items[i].bytes = (const uint8_t *)&runner->journal_bytes.bytes[at];
+        at += runner->items[i].length;
+    }
+    QB_ASSERT(at == runner->journal_bytes.length);
+    if (!qb_journal_append(runner->all->options.journal, runner->writer, runner->items,
+                           runner->item_count)) {
+        return;
+    }
+    runner->item_count = 0;
+    runner->journal_bytes.length = 0;
+}
+
+static void publish(struct qb_runner *runner)
+{
+    for (size_t i = 0; i < runner->dirty_count; i++) {
+        struct qb_home *home = runner->dirty[i];
+        home->is_dirty = false;
+        qb_home_publish(runner, home);
+        if (home->is_recent) continue;
+        home->is_recent = true;
+        runner->recent[runner->recent_count++] = home;
+    }
+    runner->dirty_count = 0;
+}
+
+/* Asks the loop to wake when the auctioneer wants its next tick. */
+static void arm(struct qb_runner *runner)
+{
+    qb_time_us wake_us = qb_auctioneer_wake_us(runner->auctioneer);
+    int64_t at_us = INT64_MAX;
+
+    if (runner->item_count > 0) at_us = qb_clock_mono_us() + 10 * QB_MS_US;
+    if (wake_us != INT64_MAX) {
+        int64_t tick_us = qb_clock_mono_us() + (wake_us - qb_runner_now_us(runner));
+        if (tick_us < at_us) at_us = tick_us;
+    }
+    if (at_us == runner->armed_us) return;
+    runner->armed_us = at_us;
+    qb_loop_wake_at(runner->loop, at_us);
+}
+
+void qb_runner_turn(struct qb_runner *runner)
+{
+    call_ledger(runner);
+    journal(runner);
+    publish(runner);
+    arm(runner);
+}
+
+void qb_runner_timer(struct qb_runner *runner)
+{
+    struct qb_event tick = {.kind = QB_EVENT_TICK};
+
+    runner->armed_us = 0;
+    if (qb_auctioneer_wake_us(runner->auctioneer) > qb_runner_now_us(runner)) return;
+    qb_runner_feed(runner, &tick);
+}
+
+/* Auctions that were over long enough leave the memory, a few at a time. */
+static void evict(struct qb_runner *runner)
+{
+    int64_t now_us = qb_clock_mono_us();
+    size_t cursor = 0;
+    struct qb_home *home = NULL;
+    struct qb_home *gone[64];
+    size_t gone_count = 0;
+
+    while (gone_count < QB_COUNT(gone) &&
+           (home = qb_map_next(&runner->homes, &cursor, NULL)) != NULL) {
+        if (home->over_us == 0 || now_us - home->over_us < runner->all->options.over_keep_us) {
+            continue;
+        }
+        if (qb_auctioneer_is_idle(runner->auctioneer, home->lot)) gone[gone_count++] = home;
+    }
+    for (size_t i = 0; i < gone_count; i++) qb_home_remove(runner, gone[i]);
+}
+
+void qb_runner_second(struct qb_runner *runner)
+{
+    size_t count = runner->recent_count;
+
+    /* The bus may have lost a message; who has the newest state drops this one by its seq. */
+    runner->recent_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        runner->recent[i]->is_recent = false;
+        qb_home_publish(runner, runner->recent[i]);
+    }
+    evict(runner);
+    qb_metric_add(QB_METRIC_tickets_in_use, NULL,
+                  (int64_t)qb_auctioneer_tickets_in_use(runner->auctioneer) - runner->told_tickets);
+    runner->told_tickets = qb_auctioneer_tickets_in_use(runner->auctioneer);
+    qb_metric_add(QB_METRIC_held_bids, NULL,
+                  (int64_t)qb_auctioneer_held(runner->auctioneer) - runner->told_held);
+    runner->told_held = qb_auctioneer_held(runner->auctioneer);
+}
+
+void qb_runner_durable(void *context, qb_id auction, uint64_t seq)
+{
+    struct qb_runner *runner = context;
+
+    if (seq == 0) {
+        qb_fatal("journal.failed", "the disk takes no more bids; free space or replace it, then "
+                                   "start again: nothing acknowledged is lost");
+    }
+    struct qb_home *home = qb_home_find(runner, auction);
+    if (home == NULL) return; /* evicted: it was over and answered long ago */
+    qb_ledger_durable(runner->ledger, auction, seq);
+    struct qb_event event = {.kind = QB_EVENT_DURABLE, .lot = home->lot, .seq = seq};
+    qb_runner_feed(runner, &event);
+}
