@@ -5,11 +5,11 @@
 
 #include <stdint.h>
 
-#define QB_MUST_USE __attribute__((warn_unused_result))
+#define QB_MUST_USE            __attribute__((warn_unused_result))
 #define QB_PRINTF(text, first) __attribute__((format(printf, text, first)))
-#define QB_NORETURN __attribute__((noreturn))
+#define QB_NORETURN            __attribute__((noreturn))
 /* Calls `function` with the address of the variable when it goes out of scope. */
-#define QB_CLEANUP(function) __attribute__((cleanup(function)))
+#define QB_CLEANUP(function)   __attribute__((cleanup(function)))
 
 #define QB_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

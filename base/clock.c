@@ -48,8 +48,7 @@ void qb_clock_text(qb_time_us wall_us, char *text)
     (void)snprintf(text, QB_TIME_TEXT_BYTES, "%04d-%02u-%02uT%02u:%02u:%02u.%03uZ",
                    (parts.tm_year + 1900) % 10000, (unsigned)(parts.tm_mon + 1) % 100,
                    (unsigned)parts.tm_mday % 100, (unsigned)parts.tm_hour % 100,
-                   (unsigned)parts.tm_min % 100, (unsigned)parts.tm_sec % 100,
-                   (unsigned)ms % 1000);
+                   (unsigned)parts.tm_min % 100, (unsigned)parts.tm_sec % 100, (unsigned)ms % 1000);
 }
 
 void qb_clock_http_date(qb_time_us wall_us, char *text)

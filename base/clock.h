@@ -11,7 +11,7 @@
 #include "base/attributes.h"
 
 #define QB_SECOND_US INT64_C(1000000)
-#define QB_MS_US INT64_C(1000)
+#define QB_MS_US     INT64_C(1000)
 
 /* Wall clock: microseconds since 1970-01-01 UTC. */
 qb_time_us qb_clock_wall_us(void);

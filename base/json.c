@@ -33,12 +33,18 @@ static bool within_limits(const char *bytes, size_t length, const struct qb_json
     }
     for (size_t i = 0; i < length; i++) {
         char c = bytes[i];
-        if (in_string && c == '\\') i++;
-        else if (c == '"') in_string = !in_string;
-        else if (in_string) continue;
-        else if (c == '{' || c == '[') depth++;
-        else if ((c == '}' || c == ']') && depth > 0) depth--;
-        else if (c == ':' || c == ',') members++;
+        if (in_string && c == '\\')
+            i++;
+        else if (c == '"')
+            in_string = !in_string;
+        else if (in_string)
+            continue;
+        else if (c == '{' || c == '[')
+            depth++;
+        else if ((c == '}' || c == ']') && depth > 0)
+            depth--;
+        else if (c == ':' || c == ',')
+            members++;
         if (depth > limits->depth_max) {
             return qb_error_set(error, "it is nested deeper than %u", limits->depth_max);
         }

@@ -8,7 +8,7 @@
 #include "base/text.h"
 
 #define FIELD_BYTES_MAX 256
-#define EVENTS_LIMITED 64
+#define EVENTS_LIMITED  64
 
 static const char *const level_names[] = {"debug", "info", "warning", "error"};
 
@@ -62,8 +62,10 @@ static int admit(const char *event, unsigned *held_back)
         limits[at].held_back = 0;
     }
     int is_admitted = limits[at].lines < lines_per_second;
-    if (is_admitted) limits[at].lines++;
-    else limits[at].held_back++;
+    if (is_admitted)
+        limits[at].lines++;
+    else
+        limits[at].held_back++;
     (void)pthread_mutex_unlock(&limit_lock);
     return is_admitted;
 }

@@ -31,7 +31,8 @@ uint64_t qb_siphash(const uint64_t seed[2], const void *bytes, size_t length)
 {
     const uint8_t *at = bytes;
     uint64_t v[4] = {seed[0] ^ UINT64_C(0x736f6d6570736575), seed[1] ^ UINT64_C(0x646f72616e646f6d),
-                     seed[0] ^ UINT64_C(0x6c7967656e657261), seed[1] ^ UINT64_C(0x7465646279746573)};
+                     seed[0] ^ UINT64_C(0x6c7967656e657261),
+                     seed[1] ^ UINT64_C(0x7465646279746573)};
     uint64_t last = (uint64_t)length << 56;
 
     for (size_t i = 0; i + 8 <= length; i += 8) {
@@ -41,7 +42,8 @@ uint64_t qb_siphash(const uint64_t seed[2], const void *bytes, size_t length)
         sip_round(v);
         v[0] ^= word;
     }
-    for (size_t b = 0; b < length % 8; b++) last |= (uint64_t)at[length - length % 8 + b] << (8 * b);
+    for (size_t b = 0; b < length % 8; b++)
+        last |= (uint64_t)at[length - length % 8 + b] << (8 * b);
     v[3] ^= last;
     sip_round(v);
     v[0] ^= last;

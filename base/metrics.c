@@ -121,8 +121,10 @@ void qb_metrics_text(struct qb_text *text)
     for (size_t i = 0; i < QB_METRIC_COUNT; i++) {
         qb_text_format(text, "# HELP quickbid_%s %s\n# TYPE quickbid_%s %s\n", rows[i].name,
                        rows[i].help, rows[i].name, kinds[rows[i].kind]);
-        if (rows[i].kind == HISTOGRAM) histogram_text(text, i);
-        else values_text(text, i);
+        if (rows[i].kind == HISTOGRAM)
+            histogram_text(text, i);
+        else
+            values_text(text, i);
     }
 }
 
@@ -130,7 +132,8 @@ void qb_metrics_docs(struct qb_text *text)
 {
     static const char *const kinds[] = {"counter", "gauge", "histogram"};
 
-    qb_text_string(text, "| metric | kind | label | unit | what it counts |\n|---|---|---|---|---|\n");
+    qb_text_string(text,
+                   "| metric | kind | label | unit | what it counts |\n|---|---|---|---|---|\n");
     for (size_t i = 0; i < QB_METRIC_COUNT; i++) {
         qb_text_format(text, "| `quickbid_%s` | %s | %s | %s | %s |\n", rows[i].name,
                        kinds[rows[i].kind], rows[i].label, rows[i].unit, rows[i].help);

@@ -117,8 +117,10 @@ void qb_sha256_hmac(const void *key, size_t key_length, const void *bytes, size_
     uint8_t pad[64] = {0};
     struct qb_sha256 sha;
 
-    if (key_length > sizeof pad) qb_sha256_of(key, key_length, pad);
-    else if (key_length > 0) (void)memcpy(pad, key, key_length);
+    if (key_length > sizeof pad)
+        qb_sha256_of(key, key_length, pad);
+    else if (key_length > 0)
+        (void)memcpy(pad, key, key_length);
     for (size_t i = 0; i < sizeof pad; i++) pad[i] ^= 0x36;
     qb_sha256_init(&sha);
     qb_sha256_update(&sha, pad, sizeof pad);

@@ -88,9 +88,12 @@ static size_t utf8_length(const uint8_t *at, size_t left)
     size_t length = 0;
 
     if (at[0] < 0x80) return 1;
-    if (at[0] >= 0xc2 && at[0] <= 0xdf) length = 2;
-    else if (at[0] >= 0xe0 && at[0] <= 0xef) length = 3;
-    else if (at[0] >= 0xf0 && at[0] <= 0xf4) length = 4;
+    if (at[0] >= 0xc2 && at[0] <= 0xdf)
+        length = 2;
+    else if (at[0] >= 0xe0 && at[0] <= 0xef)
+        length = 3;
+    else if (at[0] >= 0xf0 && at[0] <= 0xf4)
+        length = 4;
     if (length == 0 || left < length) return 0;
     if (at[0] == 0xe0) low = 0xa0;
     if (at[0] == 0xed) high = 0x9f;
@@ -136,11 +139,16 @@ void qb_text_json_string(struct qb_text *text, const char *string, size_t length
         size_t step = utf8_length(&at[i], length - i);
         bool is_separator = step == 3 && at[i] == 0xe2 && at[i + 1] == 0x80 &&
                             (at[i + 2] == 0xa8 || at[i + 2] == 0xa9);
-        if (step == 0) qb_text_add(text, "\xef\xbf\xbd", 3);
-        else if (is_separator) qb_text_add(text, at[i + 2] == 0xa8 ? "\\u2028" : "\\u2029", 6);
-        else if (step > 1) qb_text_add(text, &string[i], step);
-        else if (at[i] == '"' || at[i] == '\\') qb_text_format(text, "\\%c", at[i]);
-        else qb_text_format(text, "\\u%04x", at[i]);
+        if (step == 0)
+            qb_text_add(text, "\xef\xbf\xbd", 3);
+        else if (is_separator)
+            qb_text_add(text, at[i + 2] == 0xa8 ? "\\u2028" : "\\u2029", 6);
+        else if (step > 1)
+            qb_text_add(text, &string[i], step);
+        else if (at[i] == '"' || at[i] == '\\')
+            qb_text_format(text, "\\%c", at[i]);
+        else
+            qb_text_format(text, "\\u%04x", at[i]);
         i += step > 0 ? step : 1;
     }
     qb_text_add(text, "\"", 1);
@@ -159,8 +167,10 @@ void qb_text_json_name(struct qb_text *text, const char *name)
 void qb_text_json_text(struct qb_text *text, const char *name, const char *value)
 {
     qb_text_json_name(text, name);
-    if (value == NULL) qb_text_add(text, "null", 4);
-    else qb_text_json_string(text, value, strlen(value));
+    if (value == NULL)
+        qb_text_add(text, "null", 4);
+    else
+        qb_text_json_string(text, value, strlen(value));
 }
 
 void qb_text_json_int(struct qb_text *text, const char *name, int64_t value)

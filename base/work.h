@@ -15,7 +15,8 @@ struct qb_work_pool;
 struct qb_work_options {
     unsigned threads;
     size_t jobs_max; /* waiting; one more is refused */
-    /* Made and ended on each worker: what a job gets as `worker` (a store connection). May be null. */
+    /* Made and ended on each worker: what a job gets as `worker` (a store connection). May be null.
+     */
     void *(*worker_begin)(void *context);
     void (*worker_end)(void *context, void *worker);
     void *context;

@@ -15,28 +15,28 @@
 #include "bidding/money.h"
 #include "bidding/rules.h"
 
-#define QB_ENTRY_VERSION 1
-#define QB_ENTRY_BYTES_MAX 2048
-#define QB_BID_ID_BYTES 16
+#define QB_ENTRY_VERSION    1
+#define QB_ENTRY_BYTES_MAX  2048
+#define QB_BID_ID_BYTES     16
 #define QB_REASON_BYTES_MAX 200
-#define QB_KEY_BYTES_MAX 64
+#define QB_KEY_BYTES_MAX    64
 
 enum qb_entry_type { /* numbers are part of the encoding: only ever appended */
-    QB_ENTRY_OPEN = 1,
-    QB_ENTRY_BID,
-    QB_ENTRY_BUY_NOW,
-    QB_ENTRY_RETRACT,
-    QB_ENTRY_VOID,
-    QB_ENTRY_BLOCK,
-    QB_ENTRY_UNBLOCK,
-    QB_ENTRY_RESERVE,
-    QB_ENTRY_EXTEND,
-    QB_ENTRY_PAUSE,
-    QB_ENTRY_RESUME,
-    QB_ENTRY_CLOSE,
-    QB_ENTRY_CANCEL,
-    QB_ENTRY_DISCARD,
-    QB_ENTRY_TYPE_COUNT
+                     QB_ENTRY_OPEN = 1,
+                     QB_ENTRY_BID,
+                     QB_ENTRY_BUY_NOW,
+                     QB_ENTRY_RETRACT,
+                     QB_ENTRY_VOID,
+                     QB_ENTRY_BLOCK,
+                     QB_ENTRY_UNBLOCK,
+                     QB_ENTRY_RESERVE,
+                     QB_ENTRY_EXTEND,
+                     QB_ENTRY_PAUSE,
+                     QB_ENTRY_RESUME,
+                     QB_ENTRY_CLOSE,
+                     QB_ENTRY_CANCEL,
+                     QB_ENTRY_DISCARD,
+                     QB_ENTRY_TYPE_COUNT
 };
 
 /* "OPEN", "BID" … or null. */
@@ -45,26 +45,26 @@ const char *qb_entry_type_name(enum qb_entry_type type);
 enum qb_actor { QB_ACTOR_SYSTEM, QB_ACTOR_BIDDER, QB_ACTOR_SELLER, QB_ACTOR_ADMIN };
 
 enum qb_retract_reason { /* rules.md 8 */
-    QB_RETRACT_WRONG_AMOUNT = 1,
-    QB_RETRACT_DESCRIPTION_CHANGED,
-    QB_RETRACT_SELLER_UNREACHABLE,
+                         QB_RETRACT_WRONG_AMOUNT = 1,
+                         QB_RETRACT_DESCRIPTION_CHANGED,
+                         QB_RETRACT_SELLER_UNREACHABLE,
 };
 
 struct qb_entry {
     qb_id auction;
-    uint32_t epoch;  /* by the ledger */
-    uint64_t seq;    /* by the ledger, from 1 without gaps */
-    uint8_t type;    /* enum qb_entry_type */
-    uint8_t by;      /* enum qb_actor: on whose authority */
-    uint8_t reason;  /* RETRACT: enum qb_retract_reason */
+    uint32_t epoch; /* by the ledger */
+    uint64_t seq;   /* by the ledger, from 1 without gaps */
+    uint8_t type;   /* enum qb_entry_type */
+    uint8_t by;     /* enum qb_actor: on whose authority */
+    uint8_t reason; /* RETRACT: enum qb_retract_reason */
     uint8_t bid_id[QB_BID_ID_BYTES];
-    qb_id bidder;    /* BID, BUY_NOW, RETRACT: who asks; VOID, BLOCK, UNBLOCK: on whom; else 0 */
-    qb_id actor;     /* the account that gave the command; 0: the system */
-    int64_t max;     /* BID: the maximum; BUY_NOW: the price; RESERVE: the new one; else NONE */
+    qb_id bidder; /* BID, BUY_NOW, RETRACT: who asks; VOID, BLOCK, UNBLOCK: on whom; else 0 */
+    qb_id actor;  /* the account that gave the command; 0: the system */
+    int64_t max;  /* BID: the maximum; BUY_NOW: the price; RESERVE: the new one; else NONE */
     char currency[QB_CURRENCY_BYTES]; /* BID, BUY_NOW; else empty */
-    int64_t allowance;  /* BID, BUY_NOW: what the account can grant here; -1: no limit */
-    qb_time_us recv_us; /* BID, BUY_NOW: the edge's stamp in the ledger's time; 0: none */
-    qb_time_us now_us;  /* by the ledger at the append */
+    int64_t allowance;   /* BID, BUY_NOW: what the account can grant here; -1: no limit */
+    qb_time_us recv_us;  /* BID, BUY_NOW: the edge's stamp in the ledger's time; 0: none */
+    qb_time_us now_us;   /* by the ledger at the append */
     uint64_t target_seq; /* VOID: entry to strike; 0: all live bids of `bidder` */
     qb_time_us end_us;   /* EXTEND: the new end */
     uint16_t text_length;
@@ -116,6 +116,7 @@ uint64_t qb_entry_asked(const struct qb_entry *entry);
 
 #define QB_LABEL_BYTES 6 /* five characters of base 32 and a zero byte: "K7Q2F" */
 
-/* The bidder's public label in one auction: 25 bits of HMAC-SHA-256(secret, bidder) (rules.md 11). */
+/* The bidder's public label in one auction: 25 bits of HMAC-SHA-256(secret, bidder) (rules.md 11).
+ */
 void qb_bidder_label(const uint8_t secret[QB_SECRET_BYTES], qb_id bidder,
                      char label[QB_LABEL_BYTES]);

@@ -88,7 +88,8 @@ qb_journal_take(struct qb_journal *journal, size_t items_max, int64_t wait_us,
     return journal->ops->take(journal, items_max, wait_us, each, context, error);
 }
 
-/* All up to `position` is in the store: the journal may forget it. Call after the store's commit. */
+/* All up to `position` is in the store: the journal may forget it. Call after the store's commit.
+ */
 QB_MUST_USE static inline bool qb_journal_settle(struct qb_journal *journal, uint64_t position,
                                                  struct qb_error *error)
 {

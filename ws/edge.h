@@ -25,10 +25,11 @@ typedef uint64_t qb_session_id;
 
 /* Who is asking, from a verified token, cookie or ticket. */
 struct qb_identity {
-    qb_id user;           /* 0: a visitor */
-    unsigned roles;       /* enum qb_role of storage/store.h, or-ed */
-    uint64_t login;       /* names the login it came from; 0: none */
-    qb_time_us expires_us; /* wall clock; the session ends then unless a newer one comes; 0: never */
+    qb_id user;     /* 0: a visitor */
+    unsigned roles; /* enum qb_role of storage/store.h, or-ed */
+    uint64_t login; /* names the login it came from; 0: none */
+    qb_time_us
+        expires_us; /* wall clock; the session ends then unless a newer one comes; 0: never */
 };
 
 enum qb_command_kind {
@@ -38,14 +39,14 @@ enum qb_command_kind {
 };
 
 #define QB_COMMAND_ID_BYTES 40
-#define QB_TOKEN_BYTES_MAX 4096
+#define QB_TOKEN_BYTES_MAX  4096
 
 /* A decoded command: only the fields of its kind (protocol.def) are set. */
 struct qb_command {
     uint8_t kind;                 /* enum qb_command_kind */
     char id[QB_COMMAND_ID_BYTES]; /* as JSON, to be echoed: 7 or "a7" */
     qb_id auction;
-    int64_t max;   /* bid, preview: the maximum; buy: the price */
+    int64_t max; /* bid, preview: the maximum; buy: the price */
     char currency[QB_CURRENCY_BYTES];
     char key[65];
     uint8_t reason; /* retract: enum qb_retract_reason */
@@ -71,8 +72,8 @@ struct qb_edge_handlers {
 };
 
 struct qb_edge_options {
-    void *loop;         /* uv_loop_t of the thread */
-    int listen_fd;      /* bound and listening (qb_edge_listen); owned by the edge from now on */
+    void *loop;    /* uv_loop_t of the thread */
+    int listen_fd; /* bound and listening (qb_edge_listen); owned by the edge from now on */
     uint32_t connections_max;         /* of this thread */
     uint32_t connections_per_address; /* over all threads */
     uint32_t connections_per_user;    /* of this thread */
@@ -81,20 +82,20 @@ struct qb_edge_options {
     uint32_t url_bytes_max;
     uint32_t headers_max;
     uint32_t body_bytes_max;
-    uint32_t head_timeout_ms;         /* for the whole head */
-    uint32_t keep_alive_ms;           /* between requests */
+    uint32_t head_timeout_ms; /* for the whole head */
+    uint32_t keep_alive_ms;   /* between requests */
     uint32_t message_bytes_max;
-    uint32_t messages_per_second;     /* per connection */
+    uint32_t messages_per_second; /* per connection */
     uint32_t messages_burst;
-    uint32_t watches_max;             /* per connection */
-    uint32_t outbox_bytes_max;        /* answers waiting per connection */
+    uint32_t watches_max;      /* per connection */
+    uint32_t outbox_bytes_max; /* answers waiting per connection */
     uint32_t first_command_ms;
     uint32_t ping_ms;
     uint32_t pong_ms;
-    uint32_t stalled_ms;              /* a socket that takes nothing for so long is closed */
-    uint32_t sweep_slice;             /* watchers served before bids are read again */
-    int64_t amount_max;               /* largest amount on the wire */
-    const char *hosts;                /* comma-separated Host values served; empty: any */
+    uint32_t stalled_ms;  /* a socket that takes nothing for so long is closed */
+    uint32_t sweep_slice; /* watchers served before bids are read again */
+    int64_t amount_max;   /* largest amount on the wire */
+    const char *hosts;    /* comma-separated Host values served; empty: any */
     struct qb_edge_handlers handlers;
 };
 
