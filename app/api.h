@@ -13,16 +13,16 @@
 #include "ws/edge.h"
 
 struct qb_api;
-struct qb_token_keys;   /* app/token.h */
-struct qb_auth_limits;  /* app/auth_limits.h: counters per address and account, shared by threads */
-struct qb_tickets;      /* app/ticket.h: one-time tickets, shared by threads */
-struct qb_origin;       /* static/origin.h */
+struct qb_token_keys;  /* app/token.h */
+struct qb_auth_limits; /* app/auth_limits.h: counters per address and account, shared by threads */
+struct qb_tickets;     /* app/ticket.h: one-time tickets, shared by threads */
+struct qb_origin;      /* static/origin.h */
 
 struct qb_api_options {
     struct qb_edge *edge;
     struct qb_runner *runner;
-    struct qb_mailbox *mailbox;        /* of this thread */
-    struct qb_work_pool *store_pool;   /* its `worker` is a struct qb_store_link * */
+    struct qb_mailbox *mailbox;         /* of this thread */
+    struct qb_work_pool *store_pool;    /* its `worker` is a struct qb_store_link * */
     struct qb_work_pool *password_pool; /* 2 threads, no worker state */
     const struct qb_store *store;
     struct qb_token_keys *keys;
@@ -34,8 +34,8 @@ struct qb_api_options {
     bool *is_ready;          /* read atomically */
     int64_t amount_max;
     uint32_t page_rows_max;
-    uint32_t login_days;     /* life of a login, 30 */
-    uint32_t token_minutes;  /* life of a token, 15 */
+    uint32_t login_days;    /* life of a login, 30 */
+    uint32_t token_minutes; /* life of a token, 15 */
     /* Ends the sessions of a login, and all of a banned user's, on all threads. */
     void (*log_out)(void *context, uint64_t login);
     void *context;
