@@ -14,7 +14,7 @@
 /* Views of the page, each at its own address so that it can be linked to and reloaded. */
 static const char *const views[] = {
     "/",        "/help",       "/join",       "/login",   "/me",
-    "/me/bids", "/me/selling", "/me/watched", "/me/paid", "/sell",
+    "/me/bids", "/me/selling", "/me/watched", "/me/payments", "/sell",
 };
 
 /* Nothing but the page's own files may run, and nobody may frame it. Styles set by scripts through

@@ -1,1 +1,206 @@
-document.title = "QuickBid";
+/**
+ * The page: header, footer, connection banner and the router. A view is a function that gives
+ * {title, node, stop}; it lives from one navigation to the next.
+ */
+import { api } from "./core/api.js";
+import { h, setText, show } from "./core/dom.js";
+import { setCurrencies } from "./core/money.js";
+import { navigate, setNavigator, signInPath } from "./core/nav.js";
+import { client, loadSession, session, signOut } from "./core/session.js";
+import { clock } from "./core/time.js";
+import { toast } from "./core/toast.js";
+import { auctionView } from "./views/auction.js";
+import { helpView } from "./views/help.js";
+import { listView } from "./views/list.js";
+import { meView } from "./views/me.js";
+import { sellView } from "./views/sell.js";
+import { joinView, loginView } from "./views/sign.js";
+
+const routes = [
+  [/^\/$/, listView],
+  [/^\/a\/([0-9a-z]{13})$/, auctionView],
+  [/^\/sell$/, sellView, "user"],
+  [/^\/me(?:\/(bids|selling|watched|payments))?$/, meView, "user"],
+  [/^\/login$/, loginView],
+  [/^\/join$/, joinView],
+  [/^\/help$/, helpView],
+];
+
+const main = document.getElementById("main");
+let current = { stop: () => {} };
+let visit = new AbortController();
+
+async function missingView() {
+  return { title: "Not found", node: h("div", { class: "message" },
+    h("h1", {}, "There is no such page"),
+    h("p", {}, "The address may be mistyped, or what was here is gone."),
+    h("p", {}, h("a", { class: "button main", href: "/" }, "See all auctions"))) };
+}
+
+function failedView(error, retry) {
+  const isMissing = error.status === 404;
+  return { title: isMissing ? "Not found" : "Something went wrong", node: h("div", { class: "message", role: "alert" },
+    h("h1", {}, isMissing ? "There is no such auction" : "This page could not be loaded"),
+    h("p", {}, isMissing ? "It may have been private, or the address is mistyped." : error.message),
+    isMissing ? h("a", { class: "button main", href: "/" }, "See all auctions")
+      : h("button", { class: "button main", type: "button", onclick: retry }, "Try again")) };
+}
+
+function match(path) {
+  for (const [pattern, view, needs] of routes) {
+    const found = pattern.exec(path);
+    if (found) return { view, needs, parameter: found[1] };
+  }
+  return { view: missingView };
+}
+
+async function render({ isFirst = false } = {}) {
+  visit.abort();
+  visit = new AbortController();
+  const { signal } = visit;
+  const { view, needs, parameter } = match(location.pathname);
+  if (needs === "user" && !session.user) {
+    navigate(signInPath(), { replace: true });
+    return;
+  }
+  main.setAttribute("aria-busy", "true");
+  let next;
+  try {
+    next = await view({ signal, parameter });
+  } catch (error) {
+    if (signal.aborted) return;
+    next = failedView(error, () => render());
+  }
+  if (signal.aborted) {
+    next.stop?.();
+    return;
+  }
+  current.stop?.();
+  current = next;
+  main.replaceChildren(next.node);
+  main.removeAttribute("aria-busy");
+  document.title = next.title ? `${next.title} – QuickBid` : "QuickBid: live auctions";
+  markCurrent();
+  if (isFirst) return;
+  // Like a page load: start at the top, and let a screen reader begin with the heading.
+  const heading = main.querySelector("h1");
+  heading?.setAttribute("tabindex", "-1");
+  (heading ?? main).focus({ preventScroll: true });
+  scrollTo(0, next.keepScroll ? scrollY : 0);
+}
+
+setNavigator((path, { replace }) => {
+  if (replace) history.replaceState(null, "", path);
+  else history.pushState(null, "", path);
+  render();
+});
+addEventListener("popstate", () => render());
+
+document.addEventListener("click", (event) => {
+  const link = event.target.closest?.("a[href]");
+  const isPlain = event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey;
+  if (!link || !isPlain || event.defaultPrevented || link.target || link.origin !== location.origin) return;
+  if (link.hash && link.pathname === location.pathname) return;
+  event.preventDefault();
+  navigate(link.pathname + link.search);
+});
+
+// Header and footer.
+
+function headerLinks() {
+  if (!session.user) {
+    return [h("a", { href: "/sell" }, "Sell"), h("a", { href: "/help" }, "How it works"),
+      h("a", { href: "/login", class: "button main small" }, "Sign in")];
+  }
+  const out = h("button", { type: "button", class: "button small", onclick: async () => {
+    try {
+      await signOut();
+      navigate("/");
+    } catch (error) {
+      toast(error.message, { kind: "bad" });
+    }
+  } }, "Sign out");
+  return [h("a", { href: "/sell" }, "Sell"), h("a", { href: "/me/bids" }, "My bids"), h("a", { href: "/help" }, "Help"), out];
+}
+
+function drawHeader() {
+  document.getElementById("top").replaceChildren(
+    h("div", { class: "bar" },
+      h("a", { href: "/", class: "brand" }, h("img", { src: "/static/logo.svg", alt: "", width: "28", height: "28" }), "QuickBid"),
+      h("nav", { class: "links", "aria-label": "Main" }, headerLinks())));
+  document.getElementById("foot").replaceChildren(
+    h("p", {}, "Every bid is numbered, kept and checkable. Times are the server's."),
+    h("p", {}, h("a", { href: "/help" }, "How bidding works")));
+  markCurrent();
+}
+
+function markCurrent() {
+  for (const link of document.querySelectorAll("#top nav a")) {
+    const isHere = link.pathname === location.pathname
+      || (link.pathname === "/me/bids" && location.pathname.startsWith("/me"));
+    if (isHere) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+}
+
+// The connection: said only when it is not there, and only if it stays away for a moment.
+
+const BANNER_AFTER_MS = 1_500;
+
+function followConnection() {
+  const banner = document.getElementById("banner");
+  const again = h("button", { type: "button", class: "link", onclick: () => client.reconnect() }, "Try now");
+  const text = h("span", {});
+  banner.append(text, " ", again);
+  show(banner, false);
+  let sinceMs = null;
+  let timer;
+  client.addEventListener("status", ({ detail }) => {
+    clearTimeout(timer);
+    if (detail.status === "live") {
+      sinceMs = null;
+      show(banner, false);
+      return;
+    }
+    sinceMs ??= client.serverNow();
+    const words = { offline: "You are offline.", closed: "Live prices have stopped." }[detail.status] ?? "Reconnecting…";
+    timer = setTimeout(() => {
+      setText(text, `${words} What you see is as of ${clock(sinceMs)}.`);
+      show(banner, true);
+    }, BANNER_AFTER_MS);
+  });
+}
+
+function followNews() {
+  client.addEventListener("outbid", ({ detail }) => {
+    if (location.pathname === `/a/${detail.auction}`) return;
+    toast("You were outbid.", { kind: "bad", href: `/a/${detail.auction}`, linkText: "Look at it" });
+  });
+  client.addEventListener("won", ({ detail }) =>
+    toast(`You won${detail.title ? `: ${detail.title}` : " an auction"}.`, { kind: "good", href: `/a/${detail.auction}` }));
+  client.addEventListener("notice", ({ detail }) => toast(detail.message));
+  client.addEventListener("signedout", () => toast("You have been signed out.", { href: "/login", linkText: "Sign in" }));
+  session.addEventListener("user", () => {
+    drawHeader();
+    if (match(location.pathname).needs === "user" && !session.user) navigate("/login", { replace: true });
+  });
+}
+
+async function start() {
+  followConnection();
+  followNews();
+  const basics = api("GET", "/api/categories").then((answer) => {
+    session.categories = answer.categories;
+    session.currencies = answer.currencies;
+    session.increments = answer.increments ?? [];
+    setCurrencies(answer.currencies);
+  });
+  const results = await Promise.allSettled([basics, loadSession()]);
+  drawHeader();
+  client.connect();
+  await render({ isFirst: true });
+  const failed = results.find(({ status }) => status === "rejected");
+  if (failed) toast(failed.reason.message, { kind: "bad" });
+}
+
+start();
