@@ -6,7 +6,7 @@ import { api } from "./core/api.js";
 import { h, setText, show } from "./core/dom.js";
 import { setCurrencies } from "./core/money.js";
 import { navigate, setNavigator, signInPath } from "./core/nav.js";
-import { client, loadSession, session, signOut } from "./core/session.js";
+import { client, loadSession, session } from "./core/session.js";
 import { clock } from "./core/time.js";
 import { toast } from "./core/toast.js";
 import { auctionView } from "./views/auction.js";
@@ -14,7 +14,7 @@ import { helpView } from "./views/help.js";
 import { listView } from "./views/list.js";
 import { meView } from "./views/me.js";
 import { sellView } from "./views/sell.js";
-import { joinView, loginView } from "./views/sign.js";
+import { joinView, loginView, signOutButton } from "./views/sign.js";
 
 const routes = [
   [/^\/$/, listView],
@@ -108,19 +108,10 @@ document.addEventListener("click", (event) => {
 // Header and footer.
 
 function headerLinks() {
-  if (!session.user) {
-    return [h("a", { href: "/sell" }, "Sell"), h("a", { href: "/help" }, "How it works"),
-      h("a", { href: "/login", class: "button main small" }, "Sign in")];
-  }
-  const out = h("button", { type: "button", class: "button small", onclick: async () => {
-    try {
-      await signOut();
-      navigate("/");
-    } catch (error) {
-      toast(error.message, { kind: "bad" });
-    }
-  } }, "Sign out");
-  return [h("a", { href: "/sell" }, "Sell"), h("a", { href: "/me/bids" }, "My bids"), h("a", { href: "/help" }, "Help"), out];
+  const help = h("a", { href: "/help" }, "Help");
+  const sell = h("a", { href: "/sell" }, "Sell");
+  if (!session.user) return [sell, help, h("a", { href: "/login", class: "button main small" }, "Sign in")];
+  return [sell, h("a", { href: "/me/bids" }, "My bids"), help, signOutButton("button small wide-only")];
 }
 
 function drawHeader() {

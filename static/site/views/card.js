@@ -59,7 +59,7 @@ export function card(listing, extra) {
     h("a", { href: `/a/${listing.id}`, class: "card-link" },
       picture(listing),
       h("div", { class: "card-body" },
-        h("h3", {}, listing.title),
+        h("h2", {}, listing.title),
         h("p", { class: "card-price" }, price, bids),
         h("p", { class: "card-time" }, chip, time))),
     extra?.(listing));

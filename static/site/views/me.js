@@ -5,6 +5,7 @@ import { money } from "../core/money.js";
 import { session } from "../core/session.js";
 import { day } from "../core/time.js";
 import { cardList } from "./card.js";
+import { signOutButton } from "./sign.js";
 
 const PAGE_ROWS = 24;
 const tabs = [["bids", "Bids"], ["selling", "Selling"], ["watched", "Watched"], ["payments", "Payments"]];
@@ -67,7 +68,8 @@ export async function meView({ parameter, signal }) {
   const pages = paged(list, kind?.empty ?? "Nothing to pay, and nothing owed to you.", load, signal);
   await pages.next();
   return { title: tabs.find(([key]) => key === tab)[1],
-    node: h("div", {}, h("h1", {}, session.user.name || session.user.email),
+    node: h("div", {}, h("div", { class: "me-head" },
+      h("h1", {}, session.user.name || session.user.email), signOutButton("button small")),
       h("nav", { class: "segments tabs", "aria-label": "Your pages" }, tabs.map(([key, text]) =>
         h("a", { href: `/me/${key}`, "aria-current": key === tab ? "page" : null }, text))),
       pages.nodes),

@@ -4,7 +4,7 @@
  */
 import { h, setText, show } from "../core/dom.js";
 import { money } from "../core/money.js";
-import { clock, day } from "../core/time.js";
+import { stamp } from "../core/time.js";
 
 let loading = null;
 
@@ -23,21 +23,33 @@ function loadChart() {
 
 const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
+const MINUTE = 60_000;
+const DAY = 24 * 60 * MINUTE;
+
+/** As exact as the stretch of time needs. */
+function timeFormat(spanMs) {
+  if (spanMs > 2 * DAY) return new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
+  if (spanMs > 10 * MINUTE) return new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-digit" });
+  return new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-digit", second: "2-digit" });
+}
+
 function optionsFor(currency, points) {
-  const isLong = points.length > 1 && points[points.length - 1].x - points[0].x > 86_400_000;
-  const line = { color: color("--line"), borderColor: color("--line") };
-  const font = { family: "system-ui, sans-serif", size: 12 };
+  const [min, max] = [points[0].x, points[points.length - 1].x];
+  const format = timeFormat(max - min);
+  const grid = { color: color("--line"), borderColor: color("--line") };
+  const ticks = { color: color("--quiet"), font: { family: "system-ui, sans-serif", size: 12 } };
   return {
     animation: false, responsive: true, maintainAspectRatio: false, parsing: false, normalized: true,
     interaction: { mode: "nearest", axis: "x", intersect: false },
     scales: {
-      x: { type: "linear", grid: { ...line, drawOnChartArea: false }, min: points[0].x,
-        ticks: { color: color("--quiet"), font, maxTicksLimit: 4, maxRotation: 0, callback: (ms) => (isLong ? day(ms) : clock(ms)) } },
-      y: { grid: line, grace: "10%", ticks: { color: color("--quiet"), font, maxTicksLimit: 5,
+      x: { type: "linear", min, max, grid: { ...grid, drawOnChartArea: false },
+        afterBuildTicks: (scale) => { scale.ticks = [min, (min + max) / 2, max].map((value) => ({ value })); },
+        ticks: { ...ticks, align: "inner", maxRotation: 0, autoSkip: false, callback: (ms) => format.format(ms) } },
+      y: { grid, grace: "10%", ticks: { ...ticks, maxTicksLimit: 5,
         callback: (value) => money(Math.max(0, Math.round(value)), currency) } },
     },
     plugins: { legend: { display: false }, tooltip: { displayColors: false, callbacks: {
-      title: (items) => clock(items[0].parsed.x), label: (item) => money(item.parsed.y, currency) } } },
+      title: (items) => stamp(items[0].parsed.x), label: (item) => money(item.parsed.y, currency) } } },
   };
 }
 

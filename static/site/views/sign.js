@@ -1,8 +1,9 @@
 /** Signing in and signing up. */
 import { api } from "../core/api.js";
-import { field, h, setText } from "../core/dom.js";
+import { actionButton, field, h, setText } from "../core/dom.js";
 import { navigate, nextPath } from "../core/nav.js";
-import { session, signIn } from "../core/session.js";
+import { session, signIn, signOut } from "../core/session.js";
+import { toast } from "../core/toast.js";
 
 const PASSWORD_LEAST = 8;
 
@@ -74,4 +75,15 @@ export async function joinView() {
     submit: () => api("POST", "/api/users", { isAnonymous: true, body: { email: email.control.value.trim(), password: password.control.value,
       ...(nameControl.value.trim() && { name: nameControl.value.trim() }) } }),
     below: h("p", { class: "center" }, "Have an account? ", h("a", { href: withNext("/login") }, "Sign in")) }) };
+}
+
+export function signOutButton(kind) {
+  return actionButton("Sign out", { class: kind }, async () => {
+    try {
+      await signOut();
+      navigate("/");
+    } catch (error) {
+      toast(error.message, { kind: "bad" });
+    }
+  });
 }
