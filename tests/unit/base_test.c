@@ -1,0 +1,248 @@
+/*
+ * The other small tools: JSON from outside, the map, mailboxes and workers, frames, metrics, time,
+ * the assertion.
+ */
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/frame.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/mailbox.h"
+#include "base/map.h"
+#include "base/metrics.h"
+#include "base/random.h"
+#include "base/work.h"
+#include "tests/kit/test.h"
+
+QB_TEST(a_failed_assertion_ends_the_process_in_every_build)
+{
+    QB_EXPECT_DEATH(QB_ASSERT(1 + 1 == 3), "dies");
+}
+
+QB_TEST(an_error_is_wrapped_from_the_inside_out)
+{
+    struct qb_error error = {""};
+
+    QB_EXPECT(!qb_error_set(&error, "%d is above %d", 7, 6), "is false");
+    QB_EXPECT(!qb_error_wrap(&error, "PORT"), "is false");
+    QB_EXPECT_TEXT(error.text, "PORT: 7 is above 6", "text");
+    QB_EXPECT(!qb_error_set(NULL, "nobody listens"), "null is allowed");
+}
+
+QB_TEST(json_from_outside_is_read_strictly)
+{
+    static const struct {
+        const char *says;
+        const char *text;
+        bool is_good;
+    } rows[] = {
+        {"an object", "{\"a\":1}", true},
+        {"duplicate members", "{\"a\":1,\"a\":2}", false},
+        {"trailing bytes", "{} x", false},
+        {"not UTF-8", "\"\xff\"", false},
+        {"too deep", "[[[[[1]]]]]", false},
+        {"as deep as allowed", "[[[[1]]]]", true},
+        {"braces in a string are no depth", "\"[[[[[[[[\"", true},
+        {"too long", "\"1234567890123456789012345678901234567890123456789012345678901234\"", false},
+        {"NaN", "NaN", false},
+        {"too many members", "[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]", false},
+    };
+    const struct qb_json_limits limits = {.bytes_max = 64, .depth_max = 4, .members_max = 8};
+
+    for (size_t i = 0; i < QB_COUNT(rows); i++) {
+        struct qb_error error = {""};
+        struct qb_json *json = qb_json_parse(rows[i].text, strlen(rows[i].text), &limits, &error);
+        QB_EXPECT_EQ(json != NULL, rows[i].is_good, rows[i].says);
+        QB_EXPECT_EQ(error.text[0] == '\0', rows[i].is_good, rows[i].says);
+        qb_json_free(&json);
+    }
+}
+
+QB_TEST(only_integers_are_money)
+{
+    const struct qb_json_limits limits = {.bytes_max = 256, .depth_max = 4, .members_max = 20};
+    static const char text[] = "{\"a\":5,\"b\":5.0,\"c\":\"5\",\"d\":5e0,\"e\":true,\"f\":[7]}";
+    struct qb_error error = {""};
+    struct qb_json *json = qb_json_parse(text, sizeof text - 1, &limits, &error);
+    int64_t value = 0;
+    bool is_true = false;
+
+    QB_EXPECT(json != NULL, error.text);
+    QB_EXPECT(qb_json_integer(qb_json_member(json, "a"), &value) && value == 5, "an integer");
+    for (const char *name = "bcdex"; *name != '\0'; name++) {
+        const char member[2] = {*name, '\0'};
+        QB_EXPECT(!qb_json_integer(qb_json_member(json, member), &value), member);
+    }
+    QB_EXPECT(qb_json_bool(qb_json_member(json, "e"), &is_true) && is_true, "a bool");
+    QB_EXPECT_EQ(qb_json_count(qb_json_member(json, "f")), 1, "elements");
+    const struct qb_json *third = NULL;
+    QB_EXPECT_TEXT(qb_json_member_at(json, 2, &third), "c", "in order of the text");
+    qb_json_free(&json);
+}
+
+QB_TEST(the_map_agrees_with_a_plain_array)
+{
+    struct qb_map map;
+    struct qb_random random;
+    void *naive[512] = {0};
+
+    qb_map_init(&map, sizeof(uint64_t));
+    qb_random_seed(&random, 1);
+    for (int i = 0; i < 100000; i++) {
+        uint64_t key = qb_random_below(&random, 512);
+        void *value = &naive[qb_random_below(&random, 512)];
+        if (qb_random_below(&random, 2) == 0) {
+            QB_EXPECT(qb_map_set(&map, &key, value) == naive[key], "what was there before");
+            naive[key] = value;
+        } else {
+            QB_EXPECT(qb_map_remove(&map, &key) == naive[key], "what is removed");
+            naive[key] = NULL;
+        }
+        uint64_t other = qb_random_below(&random, 512);
+        QB_EXPECT(qb_map_get(&map, &other) == naive[other], "any other");
+    }
+    size_t cursor = 0;
+    size_t count = 0;
+    const void *key = NULL;
+    while (qb_map_next(&map, &cursor, &key) != NULL) count++;
+    QB_EXPECT_EQ(count, map.count, "all are walked");
+    qb_map_fini(&map);
+}
+
+static void no_wake(void *context)
+{
+    int *wakes = context;
+    if (wakes != NULL) (*wakes)++;
+}
+
+static void note(void *context, void *message)
+{
+    char *order = context;
+    char *letter = message;
+    order[strlen(order)] = *letter;
+}
+
+QB_TEST(a_mailbox_keeps_order_and_its_limit)
+{
+    int wakes = 0;
+    char order[16] = "";
+    char letters[] = "abcd";
+    struct qb_mailbox *mailbox = qb_mailbox_new(2, no_wake, &wakes);
+
+    QB_EXPECT(qb_mailbox_post(mailbox, note, order, &letters[0]), "room");
+    QB_EXPECT(qb_mailbox_post(mailbox, note, order, &letters[1]), "room");
+    QB_EXPECT(!qb_mailbox_post(mailbox, note, order, &letters[2]), "full");
+    qb_mailbox_post_answer(mailbox, note, order, &letters[3]);
+    QB_EXPECT_EQ(wakes, 1, "woken once");
+    QB_EXPECT_EQ(qb_mailbox_drain(mailbox), 3, "calls");
+    QB_EXPECT_TEXT(order, "abd", "in order");
+    QB_EXPECT(qb_mailbox_post(mailbox, note, order, &letters[2]), "room again");
+    QB_EXPECT_EQ(wakes, 2, "woken again");
+    (void)qb_mailbox_drain(mailbox);
+    qb_mailbox_free(&mailbox);
+}
+
+struct job {
+    int ran;
+    int done;
+    pthread_mutex_t *gate;
+};
+
+static void run(void *job, void *worker)
+{
+    struct job *mine = job;
+    int *workers = worker;
+
+    (void)pthread_mutex_lock(mine->gate);
+    mine->ran++;
+    (*workers)++;
+    (void)pthread_mutex_unlock(mine->gate);
+}
+
+static void done(void *job)
+{
+    struct job *mine = job;
+    mine->done++;
+}
+
+static void *begin(void *context)
+{
+    return context;
+}
+
+QB_TEST(workers_answer_through_the_mailbox_and_refuse_when_full)
+{
+    pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+    int uses = 0;
+    struct job jobs[8] = {0};
+    size_t taken = 0;
+    struct qb_mailbox *mailbox = qb_mailbox_new(1, no_wake, NULL);
+    const struct qb_work_options options = {
+        .threads = 2, .jobs_max = 3, .worker_begin = begin, .context = &uses};
+
+    (void)pthread_mutex_lock(&gate); /* two jobs run into it, three wait: the rest is refused */
+    struct qb_work_pool *pool = qb_work_pool_new(&options);
+    for (size_t i = 0; i < 8; i++) {
+        jobs[i].gate = &gate;
+        if (qb_work_submit(pool, mailbox, run, done, &jobs[i])) taken++;
+    }
+    QB_EXPECT(taken >= 3 && taken <= 5, "a bounded queue");
+    (void)pthread_mutex_unlock(&gate);
+    qb_work_pool_free(&pool); /* finishes what waits */
+    (void)qb_mailbox_drain(mailbox);
+    size_t answered = 0;
+    for (size_t i = 0; i < 8; i++) {
+        QB_EXPECT_EQ(jobs[i].ran, jobs[i].done, "each that ran is answered");
+        answered += (size_t)jobs[i].done;
+    }
+    QB_EXPECT_EQ(answered, taken, "each that was taken");
+    QB_EXPECT_EQ(uses, taken, "with its worker's state");
+    qb_mailbox_free(&mailbox);
+}
+
+QB_TEST(a_frame_lives_as_long_as_somebody_holds_it)
+{
+    struct qb_frame *frame = qb_frame_new("abc", 3);
+    struct qb_frame *other = qb_frame_hold(frame);
+
+    qb_frame_free(&frame);
+    QB_EXPECT(frame == NULL, "nulled");
+    QB_EXPECT_EQ(memcmp(other->bytes, "abc", 3), 0, "still there");
+    qb_frame_free(&other);
+    qb_frame_free(&other);
+}
+
+QB_TEST(metrics_are_written_as_prometheus_reads_them)
+{
+    struct qb_text text = {0};
+
+    qb_metric_add(QB_METRIC_verdicts_total, "too_low", 2);
+    qb_metric_add(QB_METRIC_verdicts_total, "leading", 1);
+    qb_metric_observe(QB_METRIC_journal_commit_us, 7);
+    QB_EXPECT_EQ(qb_metric_value(QB_METRIC_verdicts_total, "too_low"), 2, "by label");
+    QB_EXPECT_EQ(qb_metric_value(QB_METRIC_verdicts_total, NULL), 3, "over labels");
+    qb_metrics_text(&text);
+    QB_EXPECT(strstr(text.bytes, "quickbid_verdicts_total{code=\"too_low\"} 2\n") != NULL, "label");
+    QB_EXPECT(strstr(text.bytes, "quickbid_journal_commit_us_bucket{le=\"10\"} 1\n") != NULL,
+              "bucket");
+    QB_EXPECT(strstr(text.bytes, "quickbid_journal_commit_us_bucket{le=\"+Inf\"} 1\n") != NULL,
+              "all");
+    QB_EXPECT(strstr(text.bytes, "quickbid_journal_commit_us_sum 7\n") != NULL, "sum");
+    qb_text_fini(&text);
+}
+
+QB_TEST(times_are_written_in_both_forms)
+{
+    char text[QB_TIME_TEXT_BYTES];
+
+    qb_clock_text(INT64_C(1769860800123456), text);
+    QB_EXPECT_TEXT(text, "2026-01-31T12:00:00.123Z", "for logs");
+    qb_clock_http_date(INT64_C(1769860800123456), text);
+    QB_EXPECT_TEXT(text, "Sat, 31 Jan 2026 12:00:00 GMT", "for HTTP");
+    QB_EXPECT_EQ(qb_log_level_parse("warning"), QB_LOG_WARNING, "a level");
+    QB_EXPECT_EQ(qb_log_level_parse("loud"), -1, "no level");
+}
