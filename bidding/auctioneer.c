@@ -194,6 +194,7 @@ static void take_appended(struct qb_auctioneer *a, const struct qb_event *event,
         wait_durable(a, event->ticket, t->seq, t->is_resolve ? QB_REPLY_VOID : QB_REPLY_REFUSED);
         break;
     case QB_APPEND_EXPIRED:
+        t->seq = 0;
         qb_ticket_answer(a, effects, event->ticket, QB_REPLY_VOID);
         break;
     case QB_APPEND_BUSY:

@@ -114,6 +114,10 @@ bool qb_key_is_valid(const char *key, size_t length);
  * reused key. Never 0. */
 uint64_t qb_entry_asked(const struct qb_entry *entry);
 
+/* HMAC-SHA-256(secret, bidder): how the chain names a bidder. */
+void qb_bidder_hidden(const uint8_t secret[QB_SECRET_BYTES], qb_id bidder,
+                      uint8_t digest[QB_SHA256_BYTES]);
+
 #define QB_LABEL_BYTES 6 /* five characters of base 32 and a zero byte: "K7Q2F" */
 
 /* The bidder's public label in one auction: 25 bits of HMAC-SHA-256(secret, bidder) (rules.md 11).

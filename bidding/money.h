@@ -5,6 +5,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* Largest amount anywhere: the largest integer that JavaScript holds exactly, 2^53 - 1. */
@@ -19,3 +20,6 @@
 int qb_currency_decimals(const char currency[QB_CURRENCY_BYTES]);
 
 bool qb_currency_is_same(const char a[QB_CURRENCY_BYTES], const char b[QB_CURRENCY_BYTES]);
+
+/* Currency `index` of those known here, or null behind the last. */
+const char *qb_currency_at(size_t index);

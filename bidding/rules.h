@@ -15,7 +15,7 @@
 #define QB_RULES_VERSION 1
 
 #define QB_INCREMENT_ROWS_MAX 24
-#define QB_SECRET_BYTES 32
+#define QB_SECRET_BYTES       32
 
 /* step applies to amounts >= from, until the next row; for below the first row its step. */
 struct qb_increment_row {
@@ -50,12 +50,12 @@ struct qb_rules {
     int64_t buy_now;     /* QB_AMOUNT_NONE: none */
     qb_time_us starts_at_us;
     qb_time_us ends_at_us;
-    int64_t soft_window_us;   /* 0: sudden death */
+    int64_t soft_window_us; /* 0: sudden death */
     int64_t soft_extend_us;
-    uint32_t max_extensions;  /* 0: no cap */
-    qb_time_us hard_end_us;   /* 0: none */
-    int64_t drain_us;         /* default 250 ms */
-    int64_t min_resume_us;    /* default 2 min */
+    uint32_t max_extensions; /* 0: no cap */
+    qb_time_us hard_end_us;  /* 0: none */
+    int64_t drain_us;        /* default 250 ms */
+    int64_t min_resume_us;   /* default 2 min */
     uint8_t secret[QB_SECRET_BYTES];
     struct qb_increment_table table;
 };
