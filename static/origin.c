@@ -13,7 +13,7 @@
 
 /* Views of the page, each at its own address so that it can be linked to and reloaded. */
 static const char *const views[] = {
-    "/",        "/help",       "/join",       "/login",   "/me",
+    "/",        "/help",       "/join",       "/login",       "/me",
     "/me/bids", "/me/selling", "/me/watched", "/me/payments", "/sell",
 };
 

@@ -4,7 +4,7 @@
  *
  *     const client = new QuickBid({url: "wss://bids.example/ws"});
  *     client.connect();
- *     const stop = client.watch(id, ({state, you}) => show(state.price, state.leader === you?.label));
+ *     const stop = client.watch(id, ({state, you}) => show(state, state.leader === you?.label));
  *     const verdict = await client.bid({auction: id, max: 2100, currency: "USD"});
  *
  * Works in browsers and in Node (pass `WebSocket` from the package "ws" before Node 22). No
@@ -25,9 +25,10 @@
  *   ends_at_ms: number, bids: number, status: string, label: string}} Verdict  `verdict`: leading,
  *   outbid, raised, bought, done or void. */
 
-import { BACKOFF_FIRST_MS, Clock, QuickBidError, backoffMs, isNewer, newKey, planAfterClose }
-  from "./parts.js";
 import { ANSWER_MS, Keyed } from "./keyed.js";
+import { BACKOFF_FIRST_MS, Clock, QuickBidError, backoffMs, newKey, planAfterClose }
+  from "./parts.js";
+import { Watches } from "./watches.js";
 
 export { QuickBidError, newKey } from "./parts.js";
 
@@ -65,7 +66,7 @@ export class QuickBid extends EventTarget {
   #nextId = 1;
   #underWay = new Map(); // id -> what to do with its answer, on this connection
   #keyed; // bids, purchases and retractions without a verdict
-  #watches = new Map(); // auction -> {state, you, isLive, listeners}
+  #watches;
   #clock = new Clock();
   #listening = [];
 
@@ -78,7 +79,7 @@ export class QuickBid extends EventTarget {
    * @param {typeof WebSocket} [options.WebSocket]
    * @param {() => Promise<string>} [options.token]  gives a fresh access token; without it the
    *   browser's cookie says who you are
-   * @param {() => Promise<void>} [options.renew]  renews the cookie; rejects when signed out
+   * @param {() => Promise<boolean>} [options.renew]  renews the cookie; false: signed out for good
    * @param {number} [options.patienceMs]  a bid is never placed later than this after bid() was
    *   called; past it an unsent one fails and a sent one is resolved (20000)
    * @param {() => number} [options.random]  for the jitter
@@ -87,10 +88,16 @@ export class QuickBid extends EventTarget {
     super();
     this.#options = { WebSocket: globalThis.WebSocket, patienceMs: 20_000, random: Math.random,
       ...options };
+    const isLive = () => this.status === "live" && this.#socket !== null;
+    this.#watches = new Watches({
+      isLive,
+      ask: (command) => this.#ask(command),
+      hint: (serverMs) => this.#clock.hint(this.#heardMs, serverMs),
+    });
     this.#keyed = new Keyed({
-      isLive: () => this.status === "live" && this.#socket !== null,
+      isLive,
       transmit: (command, handlers) => this.#transmit(command, handlers),
-      settled: (command, verdict) => this.#learnFrom(command, verdict),
+      settled: (command, verdict) => this.#watches.learn(command, verdict),
       unsettled: (detail) => this.#emit("unsettled", detail),
       patienceMs: this.#options.patienceMs,
       random: this.#options.random,
@@ -121,7 +128,7 @@ export class QuickBid extends EventTarget {
 
   /** Connects anew at once, as after signing in or out: a cookie counts at the handshake only. */
   reconnect() {
-    for (const watch of this.#watches.values()) watch.you = null;
+    this.#watches.forgetYou();
     this.#rest();
     this.#drop(1000);
     this.connect();
@@ -145,22 +152,7 @@ export class QuickBid extends EventTarget {
    * @returns {() => void}  stops following
    */
   watch(auction, listener, { onError } = {}) {
-    let watch = this.#watches.get(auction);
-    const entry = { listener, onError };
-    if (!watch) {
-      watch = { auction, state: null, you: null, isLive: false, listeners: new Set() };
-      this.#watches.set(auction, watch);
-      this.#sendWatch(watch);
-    } else if (watch.state) {
-      queueMicrotask(() => watch.listeners.has(entry) && listener(this.#sight(watch, [])));
-    }
-    watch.listeners.add(entry);
-    return () => {
-      if (!watch.listeners.delete(entry) || watch.listeners.size > 0) return;
-      if (this.#watches.get(auction) !== watch) return;
-      this.#watches.delete(auction);
-      if (this.status === "live") this.#ask({ do: "unwatch", auction }).catch(() => {});
-    };
+    return this.#watches.add(auction, listener, onError);
   }
 
   /**
@@ -267,7 +259,7 @@ export class QuickBid extends EventTarget {
     this.#setStatus("live");
     this.#measure(3);
     this.#keyed.sendAll();
-    for (const watch of this.#watches.values()) this.#sendWatch(watch);
+    this.#watches.sendAll();
   }
 
   async #authenticate(socket) {
@@ -289,7 +281,7 @@ export class QuickBid extends EventTarget {
       socket?.close(code === 1000 ? 1000 : undefined);
     } catch { /* it was not open */ }
     this.#keyed.pause();
-    for (const watch of this.#watches.values()) this.#markStale(watch);
+    this.#watches.pause();
     const waiting = [...this.#underWay.values()];
     this.#underWay.clear();
     for (const { lost, timer } of waiting) {
@@ -327,10 +319,10 @@ export class QuickBid extends EventTarget {
       this.#renewThenOpen();
       return;
     }
-    let waitMs;
+    const { random } = this.#options;
+    let waitMs = (plan.waitMs ?? BACKOFF_FIRST_MS) + backoffMs(this.#attempt, random);
+    if (plan.now && this.#attempt === 0) waitMs = BACKOFF_FIRST_MS * (1 + random());
     if (this.#returnMs !== null) waitMs = Math.max(0, this.#returnMs - Date.now());
-    else if (plan.now && this.#attempt === 0) waitMs = BACKOFF_FIRST_MS * (1 + this.#options.random());
-    else waitMs = (plan.waitMs ?? BACKOFF_FIRST_MS) + backoffMs(this.#attempt, this.#options.random);
     this.#attempt += 1;
     this.#retryTimer = setTimeout(() => this.#open(), waitMs);
     const isOffline = globalThis.navigator?.onLine === false;
@@ -340,11 +332,15 @@ export class QuickBid extends EventTarget {
   async #renewThenOpen() {
     this.#renewed = true;
     this.#setStatus("connecting");
+    let isKnown;
     try {
-      await this.#options.renew();
+      isKnown = await this.#options.renew();
     } catch {
-      this.#emit("signedout", { code: 4001 });
+      this.#renewed = false; // nobody was there to ask
+      if (this.#wanted && this.#socket === null) this.#plan(1006);
+      return;
     }
+    if (!isKnown) this.#emit("signedout", { code: 4001 });
     // Signed out or not, prices go on: a visitor may watch.
     if (this.#wanted && this.#socket === null) this.#open();
   }
@@ -375,16 +371,15 @@ export class QuickBid extends EventTarget {
   #hearPush(message) {
     if (message.on === "update") {
       this.#clock.hint(this.#heardMs, message.now_ms);
-      const watch = this.#watches.get(message.auction);
       const { on, ...state } = message;
-      if (watch) this.#apply(watch, state, []);
+      this.#watches.update(state);
     } else if (message.on === "reconnect") {
       this.#returnMs = Date.now() + message.after_ms;
     } else if (message.on === "pending") {
       this.#keyed.becamePending(message.key);
       this.#emit("pending", message);
     } else {
-      if (message.on === "outbid") delete this.#watches.get(message.auction)?.you?.max;
+      if (message.on === "outbid") this.#watches.outbid(message.auction);
       this.#emit(message.on, message);
     }
   }
@@ -396,7 +391,7 @@ export class QuickBid extends EventTarget {
         refused(passing("disconnected", "There is no connection now. Try again when it is back."));
         return;
       }
-      const late = () => refused(passing("timeout", "The server did not answer in time. Try again."));
+      const late = () => refused(passing("timeout", "No answer came in time. Try again."));
       this.#transmit(command, { answered, refused, late, lost: refused });
     });
   }
@@ -432,62 +427,6 @@ export class QuickBid extends EventTarget {
     this.#probe();
     if (times < 2) return;
     setTimeout(() => this.status === "live" && this.#measure(times - 1), 1_000).unref?.();
-  }
-
-  // Auctions.
-
-  #sendWatch(watch) {
-    if (this.status !== "live") return;
-    const { auction, state } = watch;
-    const position = state ? { epoch: state.epoch, seq: state.seq } : {};
-    this.#ask({ do: "watch", auction, ...position }).then((answer) => {
-      if (this.#watches.get(auction) !== watch) return;
-      watch.isLive = true;
-      watch.you = answer.you ?? null;
-      this.#clock.hint(this.#heardMs, answer.state.now_ms);
-      this.#apply(watch, answer.state, answer.missed ?? [], true);
-    }, (error) => {
-      if (this.#watches.get(auction) !== watch || error.code === "disconnected") return;
-      if (error.temporary) this.#watchLater(watch, error.retry_after_ms ?? 2_000);
-      else for (const { onError } of watch.listeners) onError?.(error);
-    });
-  }
-
-  #watchLater(watch, waitMs) {
-    setTimeout(() => {
-      if (this.#watches.get(watch.auction) === watch && !watch.isLive) this.#sendWatch(watch);
-    }, waitMs);
-  }
-
-  #apply(watch, state, missed, isAnswer = false) {
-    const isFresh = isNewer(watch.state, state);
-    if (isFresh) watch.state = state;
-    if (isFresh || isAnswer) this.#tell(watch, missed);
-  }
-
-  #tell(watch, missed) {
-    const sight = this.#sight(watch, missed);
-    for (const { listener } of [...watch.listeners]) listener(sight);
-  }
-
-  #sight(watch, missed) {
-    return { state: watch.state, you: watch.you, missed, isLive: watch.isLive };
-  }
-
-  #markStale(watch) {
-    if (!watch.isLive) return;
-    watch.isLive = false;
-    this.#tell(watch, []);
-  }
-
-  /** A verdict tells who you are here, and whether the maximum that it was about leads. */
-  #learnFrom(command, verdict) {
-    const watch = this.#watches.get(command.auction);
-    if (!watch || !verdict.label) return;
-    const isLeading = verdict.verdict === "leading" || verdict.verdict === "raised";
-    watch.you = { label: verdict.label };
-    if (isLeading && command.max !== undefined) watch.you.max = command.max;
-    if (watch.state) this.#tell(watch, []);
   }
 
   #setStatus(status, detail = {}) {

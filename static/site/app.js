@@ -6,7 +6,7 @@ import { api } from "./core/api.js";
 import { h, setText, show } from "./core/dom.js";
 import { setCurrencies } from "./core/money.js";
 import { navigate, setNavigator, signInPath } from "./core/nav.js";
-import { client, loadSession, session } from "./core/session.js";
+import { client, loadSession, session, setUser } from "./core/session.js";
 import { clock } from "./core/time.js";
 import { toast } from "./core/toast.js";
 import { auctionView } from "./views/auction.js";
@@ -170,7 +170,10 @@ function followNews() {
   client.addEventListener("won", ({ detail }) =>
     toast(`You won${detail.title ? `: ${detail.title}` : " an auction"}.`, { kind: "good", href: `/a/${detail.auction}` }));
   client.addEventListener("notice", ({ detail }) => toast(detail.message));
-  client.addEventListener("signedout", () => toast("You have been signed out.", { href: "/login", linkText: "Sign in" }));
+  client.addEventListener("signedout", () => {
+    toast("You have been signed out.", { href: "/login", linkText: "Sign in" });
+    setUser(null);
+  });
   session.addEventListener("user", () => {
     drawHeader();
     if (match(location.pathname).needs === "user" && !session.user) navigate("/login", { replace: true });

@@ -9,9 +9,10 @@ export const client = new QuickBid({
   renew: async () => {
     try {
       await api("POST", "/api/sessions/renew", { body: {}, isAnonymous: true });
+      return true;
     } catch (error) {
-      if (error.status === 401) setUser(null);
-      throw error;
+      if (error.status !== 401) throw error;
+      return false;
     }
   },
 });
@@ -100,7 +101,7 @@ export async function withKey(auction, command) {
     forgetKey(key);
     return verdict;
   } catch (error) {
-    const isSettled = error.code !== "closed" && error.code !== "unauthenticated";
+    const isSettled = error.code !== "closed" && error.code !== "login_required";
     if (isSettled) forgetKey(key);
     throw error;
   }

@@ -16,16 +16,20 @@ export function phaseOf({ status, starts_at_ms, ends_at_ms }, now) {
   return status;
 }
 
-export const phaseNames = { scheduled: "Starts soon", open: "Live", closing: "Closing", paused: "Paused",
+export const phaseNames = { scheduled: "Starts soon", open: "Open", closing: "Closing", paused: "Paused",
   sold: "Sold", unsold: "Not sold", cancelled: "Cancelled", draft: "Draft" };
 
 export const isOver = (phase) => phase === "sold" || phase === "unsold" || phase === "cancelled";
+
+const TINTS = 4;
+const tintOf = (id) => [...id].reduce((sum, character) => sum + character.codePointAt(0), 0) % TINTS;
 
 /** A picture, or a quiet tile with the first letter; always of the same shape. */
 export function picture(listing, { isLarge = false } = {}) {
   const url = imageUrl(listing.image);
   const box = h("div", { class: isLarge ? "picture large" : "picture" });
-  const letter = () => h("span", { class: "letter", "aria-hidden": "true" }, [...listing.title][0]?.toUpperCase() ?? "");
+  const letter = () => h("span", { class: `letter tint-${tintOf(listing.id)}`, "aria-hidden": "true" },
+    [...listing.title].find((character) => /[\p{L}\p{N}]/u.test(character))?.toUpperCase() ?? "–");
   if (!url) {
     box.append(letter());
     return box;
@@ -92,7 +96,7 @@ export function card(listing, extra) {
   return node;
 }
 
-const LIVE_MOST = 30; // connections may follow only so many auctions
+const LIVE_MOST = 24; // connections may follow only so many auctions
 
 /** A list of cards of which those on screen are live. */
 export function cardList(label) {

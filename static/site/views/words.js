@@ -24,7 +24,7 @@ const refusals = {
   not_above_own_max: "You lead already with this maximum or more. It can be raised, not lowered.",
   limit: "This would exceed your bidding limit. Bid less, or have the limit raised.",
   buy_now_gone: "Buy-now is no longer offered. You can still bid.",
-  unauthenticated: "You are not signed in any more. Sign in, then look whether your bid counts.",
+  login_required: "You are not signed in any more. Sign in, then look whether your bid counts.",
   disconnected: "There is no connection right now. It comes back by itself; nothing was sent.",
   not_sent: "There was no connection, so nothing was sent. Bid again when the page is live.",
 };
