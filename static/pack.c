@@ -84,6 +84,7 @@ static bool read_file(const char *name, struct qb_text *text, struct qb_error *e
     bool is_good = ferror(file) == 0 && !text->is_full;
     (void)fclose(file);
     if (!is_good) return qb_error_set(error, "%s cannot be read, or is too big", name);
+    if (text->length == 0) return qb_error_set(error, "%s is empty", name);
     return true;
 }
 
