@@ -205,7 +205,7 @@ export async function auctionView({ parameter: auction, signal }) {
 
   const node = h("article", { class: "auction" },
     h("div", { class: "auction-head" }, h("h1", {}, listing.title),
-      h("p", { class: "quiet" }, listing.seller_name && `Sold by ${listing.seller_name}`), watchButton(auction)),
+      h("p", { class: "quiet" }, listing.seller_name && `Sold by ${listing.seller_name}`), !isSeller && watchButton(auction)),
     listing.image && h("div", { class: "auction-picture" }, picture(listing, { isLarge: true })),
     h("section", { class: "panel bid-panel", "aria-label": "Price and bidding" }, panel, verdict, form, heard),
     h("div", { class: "auction-more" }, seller, chart, history, about(listing)));

@@ -21,7 +21,7 @@ export const phaseNames = { scheduled: "Starts soon", open: "Open", closing: "Cl
 
 export const isOver = (phase) => phase === "sold" || phase === "unsold" || phase === "cancelled";
 
-const TINTS = 4;
+const TINTS = 3;
 const tintOf = (id) => [...id].reduce((sum, character) => sum + character.codePointAt(0), 0) % TINTS;
 
 /** A picture, or a quiet tile with the first letter; always of the same shape. */

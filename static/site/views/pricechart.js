@@ -101,6 +101,7 @@ export function priceChart(currency) {
     const priced = rows.filter(({ price }) => price !== null && price !== undefined);
     const isSame = last && last.rows.length === priced.length && last.rows[last.rows.length - 1]?.seq === priced[priced.length - 1]?.seq;
     last = { rows: priced, nowMs };
+    show(box, priced.length > 0);
     setText(text, summary(priced, currency));
     canvas.setAttribute("aria-label", `Price over time. ${summary(priced, currency)} The bids are listed below.`);
     if (!isSame) draw();
