@@ -80,28 +80,43 @@ static qb_time_us estimate_t(const struct qb_auctioneer *a, const struct qb_lot 
     return qb_lot_effective_time(lot, &probe);
 }
 
-/* What the newest known state says of a command: into the log, an early refusal, or held back. */
+/* What would do, beside the refusal. */
+static void describe(const struct qb_lot *lot, struct qb_ticket *t)
+{
+    t->verdict.code = QB_VERDICT_REFUSED;
+    t->verdict.refusal = t->refusal;
+    t->verdict.price = lot->price;
+    t->verdict.minimum = qb_lot_minimum(lot);
+    t->verdict.leader = lot->leader;
+    t->verdict.ends_at_us = lot->ends_at_us;
+    t->verdict.bids = lot->bids;
+    t->verdict.status = lot->status;
+}
+
 enum qb_admission qb_ticket_admit(const struct qb_auctioneer *a, const struct qb_slot *slot,
                                   struct qb_ticket *t)
 {
     const struct qb_lot *lot = &slot->lot;
+    bool is_bid = t->entry.type == QB_ENTRY_BID || t->entry.type == QB_ENTRY_BUY_NOW;
+    qb_time_us t_us = is_bid ? estimate_t(a, lot, &t->entry) : a->now_us;
 
     t->refusal = QB_REFUSAL_NONE;
+    t->verdict.t_us = t_us;
     if (t->entry.type == QB_ENTRY_OPEN) return QB_ADMIT_APPEND;
     if (qb_lot_is_over(lot)) {
         t->refusal = lot->status == QB_STATUS_CANCELLED ? QB_REFUSAL_CANCELLED : QB_REFUSAL_ENDED;
+        describe(lot, t);
         return QB_ADMIT_MARK;
     }
     bool is_clients = t->entry.by == QB_ACTOR_BIDDER || t->is_resolve;
     if (is_clients && lot->seq >= a->options.entries_max) {
         t->refusal = QB_REFUSAL_FULL;
+        describe(lot, t);
         return QB_ADMIT_MARK;
     }
-    if (t->entry.type != QB_ENTRY_BID && t->entry.type != QB_ENTRY_BUY_NOW) return QB_ADMIT_APPEND;
+    if (!is_bid) return QB_ADMIT_APPEND;
 
-    qb_time_us t_us = estimate_t(a, lot, &t->entry);
     enum qb_refusal refusal = qb_lot_judge(lot, &t->entry, t_us);
-    t->verdict.t_us = t_us;
     if (refusal == QB_REFUSAL_NONE) return QB_ADMIT_APPEND;
     if (refusal == QB_REFUSAL_ENDED) return QB_ADMIT_HOLD; /* by the clock: only a CLOSE decides */
     if (refusal == QB_REFUSAL_NOT_STARTED &&
@@ -109,13 +124,6 @@ enum qb_admission qb_ticket_admit(const struct qb_auctioneer *a, const struct qb
         return QB_ADMIT_APPEND;
     }
     t->refusal = (uint8_t)refusal;
-    t->verdict.code = QB_VERDICT_REFUSED;
-    t->verdict.refusal = (uint8_t)refusal;
-    t->verdict.price = lot->price;
-    t->verdict.minimum = qb_lot_minimum(lot);
-    t->verdict.leader = lot->leader;
-    t->verdict.ends_at_us = lot->ends_at_us;
-    t->verdict.bids = lot->bids;
-    t->verdict.status = lot->status;
+    describe(lot, t);
     return QB_ADMIT_MARK;
 }

@@ -329,7 +329,7 @@ struct qb_verdict qb_lot_fold(struct qb_lot *lot, const struct qb_entry *entry,
     enum qb_refusal refusal = fold_kind(lot, entry, t_us, records, record_count, &code);
     if (refusal != QB_REFUSAL_NONE) code = QB_VERDICT_REFUSED;
     bool has_effect = code != QB_VERDICT_REFUSED && code != QB_VERDICT_VOID;
-    if (has_effect) lot->accepted_t_us = t_us;
+    if (has_effect && !qb_lot_is_over(lot)) lot->accepted_t_us = t_us; /* nothing follows an end */
     lot->seq = entry->seq;
     lot->epoch = entry->epoch;
     if (entry->now_us > lot->now_us) lot->now_us = entry->now_us;
