@@ -200,7 +200,7 @@ export async function auctionView({ parameter: auction, signal }) {
   const redraw = () => draw();
   session.addEventListener("user", redraw);
   draw();
-  history.start().catch(() => {});
+  await history.start().catch(() => {}); // the live updates fetch again what is missing
   resolveLeftovers(auction, (answer) => say(`Your last bid: ${verdictText(answer, answer.max ?? null, currency)}`, "good"));
 
   const node = h("article", { class: "auction" },
