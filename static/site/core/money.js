@@ -44,32 +44,31 @@ export function money(minor, currency) {
 const localeDecimal = new Intl.NumberFormat(undefined).formatToParts(1.5)
   .find((part) => part.type === "decimal")?.value ?? ".";
 
+const CURRENCY = /^(?:\p{Sc}|[A-Z]{1,3}\p{Sc}?)|(?:\p{Sc}|[A-Z]{3})$/gu;
+const WHOLE = /^(?:\d+|\d{1,3}(?:,\d{3})+|\d{1,3}(?:\.\d{3})+)?$/; // groups of three, if any
+
 /**
- * Reads what a person typed: "1234.5", "1,234.50", "1 234,50". Null if it is not an amount, or
- * has more decimals than the currency.
+ * Reads what a person typed: "1234.5", "1,234.50", "1 234,50 €". Null if it is not an amount, has
+ * more decimals than the currency, or could mean two things: a wrong bid costs money, a second
+ * look does not.
  */
 export function parseMoney(text, currency) {
   const places = decimals(currency);
-  const cleaned = text.replace(/[\s'’\u00a0\u202f]/g, "").replace(/^[^\d.,-]+|[^\d.,]+$/g, "");
-  if (!/^\d[\d.,]*$|^[.,]\d+$/.test(cleaned)) return null;
-  const mark = decimalMark(cleaned, places);
-  const at = mark ? cleaned.lastIndexOf(mark) : -1;
-  const whole = (at < 0 ? cleaned : cleaned.slice(0, at)).replace(/[.,]/g, "");
-  const part = at < 0 ? "" : cleaned.slice(at + 1);
-  if (part.length > places || !/^\d*$/.test(part)) return null;
-  const minor = Number((whole || "0") + part.padEnd(places, "0"));
+  const cleaned = text.replace(/[\s'’\u00a0\u202f]/g, "").replace(CURRENCY, "");
+  if (!/^[\d.,]*\d[\d.,]*$/.test(cleaned)) return null;
+  const at = decimalAt(cleaned);
+  const whole = cleaned.slice(0, at);
+  const part = cleaned.slice(at + 1);
+  if (!WHOLE.test(whole) || whole.includes(cleaned[at]) || part.length > places) return null;
+  const minor = Number(whole.replace(/[.,]/g, "") + part.padEnd(places, "0"));
   return Number.isSafeInteger(minor) ? minor : null;
 }
 
-/** Which of the characters in `text` is the decimal one; null: none, they only group. */
-function decimalMark(text, places) {
-  const marks = [...text.matchAll(/[.,]/g)].map((match) => match[0]);
-  if (marks.length === 0) return null;
-  const last = marks[marks.length - 1];
-  if (marks.indexOf(last) !== marks.length - 1) return null; // "1,234,567"
-  if (marks.length > 1) return last; // "1,234.50"
-  const digitsAfter = text.length - 1 - text.indexOf(last);
-  if (digitsAfter === 3 && places !== 3) return null; // "1,234"
-  if (digitsAfter === 3 && last !== localeDecimal) return null;
-  return last;
+/** Where the decimal mark is; the length of the text if all marks only group. */
+function decimalAt(text) {
+  const at = Math.max(text.lastIndexOf("."), text.lastIndexOf(","));
+  const mark = text[at];
+  if (at < 0 || text.indexOf(mark) !== at) return text.length; // "1,234,567"
+  const isGroup = text.length - at === 4 && mark !== localeDecimal && !/[.,]/.test(text.slice(0, at));
+  return isGroup ? text.length : at; // "1,234" where a comma groups
 }
