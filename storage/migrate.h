@@ -1,0 +1,24 @@
+/*
+ * Numbered SQL files, each applied once, in order, in a transaction of its own, and recorded with
+ * its SHA-256. Forward only.
+ */
+#pragma once
+
+#include <stddef.h>
+
+#include "base/error.h"
+#include "storage/sqlite.h"
+
+struct qb_migration {
+    unsigned number; /* from 1 without gaps */
+    const char *name;
+    const char *sql;
+};
+
+/* Those of this program, embedded at build. */
+const struct qb_migration *qb_migrations_sqlite(size_t *count);
+
+/* Applies what is missing. False with `error` set when an applied file differs from ours, or the
+ * database is newer than this program. `applied` (may be null) gets how many were new. */
+QB_MUST_USE bool qb_migrate(struct qb_sqlite *link, const struct qb_migration *migrations,
+                            size_t count, size_t *applied, struct qb_error *error);
