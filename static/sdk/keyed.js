@@ -90,9 +90,14 @@ export class Keyed {
 
   #outOfPatience(entry) {
     if (!entry.isSent) {
-      this.#fail(entry, new QuickBidError("not_sent",
-        "There was no connection, so nothing was sent. Try again when it is back.",
-        { temporary: true }));
+      this.#fail(
+        entry,
+        new QuickBidError(
+          "not_sent",
+          "There was no connection, so nothing was sent. Try again when it is back.",
+          { temporary: true },
+        ),
+      );
       return;
     }
     entry.isResolving = true;

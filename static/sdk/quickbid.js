@@ -26,8 +26,14 @@
  *   outbid, raised, bought, done or void. */
 
 import { ANSWER_MS, Keyed } from "./keyed.js";
-import { BACKOFF_FIRST_MS, Clock, QuickBidError, backoffMs, newKey, planAfterClose }
-  from "./parts.js";
+import {
+  BACKOFF_FIRST_MS,
+  Clock,
+  QuickBidError,
+  backoffMs,
+  newKey,
+  planAfterClose,
+} from "./parts.js";
 import { Watches } from "./watches.js";
 
 export { QuickBidError, newKey } from "./parts.js";
@@ -86,8 +92,12 @@ export class QuickBid extends EventTarget {
    */
   constructor(options) {
     super();
-    this.#options = { WebSocket: globalThis.WebSocket, patienceMs: 20_000, random: Math.random,
-      ...options };
+    this.#options = {
+      WebSocket: globalThis.WebSocket,
+      patienceMs: 20_000,
+      random: Math.random,
+      ...options,
+    };
     const isLive = () => this.status === "live" && this.#socket !== null;
     this.#watches = new Watches({
       isLive,
@@ -268,8 +278,10 @@ export class QuickBid extends EventTarget {
     const { expires_ms } = await this.#ask({ do: "auth", token }, { early: true });
     // A minute before it ends, so that the connection need not.
     const lifeMs = Math.min(expires_ms - this.serverNow() - 60_000, 2 ** 31 - 1);
-    this.#authTimer = setTimeout(() => this.#authenticate(socket).catch(() => {}),
-      Math.max(lifeMs, 1_000));
+    this.#authTimer = setTimeout(
+      () => this.#authenticate(socket).catch(() => {}),
+      Math.max(lifeMs, 1_000),
+    );
   }
 
   /** Leaves the socket behind without waiting for a closing handshake that may never come. */
@@ -279,7 +291,9 @@ export class QuickBid extends EventTarget {
     this.#socket = null;
     try {
       socket?.close(code === 1000 ? 1000 : undefined);
-    } catch { /* it was not open */ }
+    } catch {
+      /* it was not open */
+    }
     this.#keyed.pause();
     this.#watches.pause();
     const waiting = [...this.#underWay.values()];
@@ -417,10 +431,13 @@ export class QuickBid extends EventTarget {
       if (socket === this.#socket && this.#heardMs < sentMs) this.#lost(4202);
     }, PONG_MS);
     timer.unref?.();
-    this.#ask({ do: "ping" }).then(({ now_ms }) => {
-      clearTimeout(timer);
-      this.#clock.add(sentMs, Date.now(), now_ms);
-    }, () => {});
+    this.#ask({ do: "ping" }).then(
+      ({ now_ms }) => {
+        clearTimeout(timer);
+        this.#clock.add(sentMs, Date.now(), now_ms);
+      },
+      () => {},
+    );
   }
 
   #measure(times) {

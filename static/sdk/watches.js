@@ -109,21 +109,24 @@ export class Watches {
     const { auction, state } = watch;
     const position = state ? { epoch: state.epoch, seq: state.seq } : {};
     const isCurrent = () => this.#watches.get(auction) === watch;
-    this.#port.ask({ do: "watch", auction, ...position }).then((answer) => {
-      if (!isCurrent()) return;
-      this.#port.hint(answer.state.now_ms);
-      watch.isLive = true;
-      watch.you = answer.you ?? null;
-      if (isNewer(watch.state, answer.state)) watch.state = answer.state;
-      this.#tell(watch, answer.missed ?? []);
-    }, (error) => {
-      if (!isCurrent() || error.code === "disconnected") return;
-      if (error.temporary) {
-        setTimeout(() => isCurrent() && this.#mark(auction), error.retry_after_ms ?? RETRY_MS);
-      } else {
-        for (const { onError } of watch.listeners) onError?.(error);
-      }
-    });
+    this.#port.ask({ do: "watch", auction, ...position }).then(
+      (answer) => {
+        if (!isCurrent()) return;
+        this.#port.hint(answer.state.now_ms);
+        watch.isLive = true;
+        watch.you = answer.you ?? null;
+        if (isNewer(watch.state, answer.state)) watch.state = answer.state;
+        this.#tell(watch, answer.missed ?? []);
+      },
+      (error) => {
+        if (!isCurrent() || error.code === "disconnected") return;
+        if (error.temporary) {
+          setTimeout(() => isCurrent() && this.#mark(auction), error.retry_after_ms ?? RETRY_MS);
+        } else {
+          for (const { onError } of watch.listeners) onError?.(error);
+        }
+      },
+    );
   }
 
   #tell(watch, missed) {

@@ -31,19 +31,36 @@ let current = { stop: () => {} };
 let visit = new AbortController();
 
 async function missingView() {
-  return { title: "Not found", node: h("div", { class: "message" },
-    h("h1", {}, "There is no such page"),
-    h("p", {}, "The address may be mistyped, or what was here is gone."),
-    h("p", {}, h("a", { class: "button main", href: "/" }, "See all auctions"))) };
+  return {
+    title: "Not found",
+    node: h(
+      "div",
+      { class: "message" },
+      h("h1", {}, "There is no such page"),
+      h("p", {}, "The address may be mistyped, or what was here is gone."),
+      h("p", {}, h("a", { class: "button main", href: "/" }, "See all auctions")),
+    ),
+  };
 }
 
 function failedView(error, retry) {
   const isMissing = error.status === 404;
-  return { title: isMissing ? "Not found" : "Something went wrong", node: h("div", { class: "message", role: "alert" },
-    h("h1", {}, isMissing ? "There is no such auction" : "This page could not be loaded"),
-    h("p", {}, isMissing ? "It may have been private, or the address is mistyped." : error.message),
-    isMissing ? h("a", { class: "button main", href: "/" }, "See all auctions")
-      : h("button", { class: "button main", type: "button", onclick: retry }, "Try again")) };
+  return {
+    title: isMissing ? "Not found" : "Something went wrong",
+    node: h(
+      "div",
+      { class: "message", role: "alert" },
+      h("h1", {}, isMissing ? "There is no such auction" : "This page could not be loaded"),
+      h(
+        "p",
+        {},
+        isMissing ? "It may have been private, or the address is mistyped." : error.message,
+      ),
+      isMissing
+        ? h("a", { class: "button main", href: "/" }, "See all auctions")
+        : h("button", { class: "button main", type: "button", onclick: retry }, "Try again"),
+    ),
+  };
 }
 
 function match(path) {
@@ -98,8 +115,10 @@ addEventListener("popstate", () => render());
 
 document.addEventListener("click", (event) => {
   const link = event.target.closest?.("a[href]");
-  const isPlain = event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey;
-  if (!link || !isPlain || event.defaultPrevented || link.target || link.origin !== location.origin) return;
+  const isPlain =
+    event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey;
+  if (!link || !isPlain || event.defaultPrevented || link.target || link.origin !== location.origin)
+    return;
   if (link.hash && link.pathname === location.pathname) return;
   event.preventDefault();
   navigate(link.pathname + link.search);
@@ -110,25 +129,46 @@ document.addEventListener("click", (event) => {
 function headerLinks() {
   const help = h("a", { href: "/help" }, "Help");
   const sell = h("a", { href: "/sell" }, "Sell");
-  if (!session.user) return [sell, help, h("a", { href: "/login", class: "button main small" }, "Sign in")];
-  return [sell, h("a", { href: "/me/bids" }, "My bids"), help, signOutButton("button small wide-only")];
+  if (!session.user)
+    return [sell, help, h("a", { href: "/login", class: "button main small" }, "Sign in")];
+  return [
+    sell,
+    h("a", { href: "/me/bids" }, "My bids"),
+    help,
+    signOutButton("button small wide-only"),
+  ];
 }
 
 function drawHeader() {
-  document.getElementById("top").replaceChildren(
-    h("div", { class: "bar" },
-      h("a", { href: "/", class: "brand" }, h("img", { src: "/static/logo.svg", alt: "", width: "28", height: "28" }), "QuickBid"),
-      h("nav", { class: "links", "aria-label": "Main" }, headerLinks())));
-  document.getElementById("foot").replaceChildren(
-    h("p", {}, "Every bid is numbered, kept and checkable. Times are the server's."),
-    h("p", {}, h("a", { href: "/help" }, "How bidding works")));
+  document
+    .getElementById("top")
+    .replaceChildren(
+      h(
+        "div",
+        { class: "bar" },
+        h(
+          "a",
+          { href: "/", class: "brand" },
+          h("img", { src: "/static/logo.svg", alt: "", width: "28", height: "28" }),
+          "QuickBid",
+        ),
+        h("nav", { class: "links", "aria-label": "Main" }, headerLinks()),
+      ),
+    );
+  document
+    .getElementById("foot")
+    .replaceChildren(
+      h("p", {}, "Every bid is numbered, kept and checkable. Times are the server's."),
+      h("p", {}, h("a", { href: "/help" }, "How bidding works")),
+    );
   markCurrent();
 }
 
 function markCurrent() {
   for (const link of document.querySelectorAll("#top nav a")) {
-    const isHere = link.pathname === location.pathname
-      || (link.pathname === "/me/bids" && location.pathname.startsWith("/me"));
+    const isHere =
+      link.pathname === location.pathname ||
+      (link.pathname === "/me/bids" && location.pathname.startsWith("/me"));
     if (isHere) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
@@ -140,7 +180,11 @@ const BANNER_AFTER_MS = 1_500;
 
 function followConnection() {
   const banner = document.getElementById("banner");
-  const again = h("button", { type: "button", class: "link", onclick: () => client.reconnect() }, "Try now");
+  const again = h(
+    "button",
+    { type: "button", class: "link", onclick: () => client.reconnect() },
+    "Try now",
+  );
   const text = h("span", {});
   banner.append(text, " ", again);
   show(banner, false);
@@ -154,7 +198,9 @@ function followConnection() {
       return;
     }
     sinceMs ??= client.serverNow();
-    const words = { offline: "You are offline.", closed: "Live prices have stopped." }[detail.status] ?? "Reconnecting…";
+    const words =
+      { offline: "You are offline.", closed: "Live prices have stopped." }[detail.status] ??
+      "Reconnecting…";
     timer = setTimeout(() => {
       setText(text, `${words} What you see is as of ${clock(sinceMs)}.`);
       show(banner, true);
@@ -165,10 +211,18 @@ function followConnection() {
 function followNews() {
   client.addEventListener("outbid", ({ detail }) => {
     if (location.pathname === `/a/${detail.auction}`) return;
-    toast("You were outbid.", { kind: "bad", href: `/a/${detail.auction}`, linkText: "Look at it" });
+    toast("You were outbid.", {
+      kind: "bad",
+      href: `/a/${detail.auction}`,
+      linkText: "Look at it",
+    });
   });
   client.addEventListener("won", ({ detail }) =>
-    toast(`You won${detail.title ? `: ${detail.title}` : " an auction"}.`, { kind: "good", href: `/a/${detail.auction}` }));
+    toast(`You won${detail.title ? `: ${detail.title}` : " an auction"}.`, {
+      kind: "good",
+      href: `/a/${detail.auction}`,
+    }),
+  );
   client.addEventListener("notice", ({ detail }) => toast(detail.message));
   client.addEventListener("signedout", () => {
     toast("You have been signed out.", { href: "/login", linkText: "Sign in" });
@@ -176,7 +230,8 @@ function followNews() {
   });
   session.addEventListener("user", () => {
     drawHeader();
-    if (match(location.pathname).needs === "user" && !session.user) navigate("/login", { replace: true });
+    if (match(location.pathname).needs === "user" && !session.user)
+      navigate("/login", { replace: true });
   });
 }
 

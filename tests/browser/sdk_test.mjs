@@ -27,21 +27,35 @@ class FakeSocket {
     if (message.do !== "ping" || this.isDeaf) return;
     queueMicrotask(() => this.say({ id: message.id, ok: true, now_ms: Date.now() }));
   }
-  close() { this.readyState = 3; }
+  close() {
+    this.readyState = 3;
+  }
   open() {
     this.readyState = OPEN;
     this.onopen({});
   }
-  say(message) { this.onmessage({ data: JSON.stringify(message) }); }
+  say(message) {
+    this.onmessage({ data: JSON.stringify(message) });
+  }
   /** What it was sent of one kind. */
-  of(kind) { return this.sent.filter((message) => message.do === kind); }
-  answer(kind, members) { this.say({ id: this.of(kind).at(-1).id, ok: true, ...members }); }
-  refuse(kind, error) { this.say({ id: this.of(kind).at(-1).id, ok: false, error }); }
-  drop(code) { this.onclose({ code }); }
+  of(kind) {
+    return this.sent.filter((message) => message.do === kind);
+  }
+  answer(kind, members) {
+    this.say({ id: this.of(kind).at(-1).id, ok: true, ...members });
+  }
+  refuse(kind, error) {
+    this.say({ id: this.of(kind).at(-1).id, ok: false, error });
+  }
+  drop(code) {
+    this.onclose({ code });
+  }
 }
 
 const last = () => sockets.at(-1);
-const settle = async () => { for (let i = 0; i < 20; i++) await Promise.resolve(); };
+const settle = async () => {
+  for (let i = 0; i < 20; i++) await Promise.resolve();
+};
 /** Lets time pass in small steps, so that each timer sees the time at which it was due. */
 const pass = async (ms) => {
   for (let rest = ms; rest >= 0; rest -= 100) {
@@ -50,11 +64,27 @@ const pass = async (ms) => {
     if (rest === 0) break;
   }
 };
-const stateAt = (epoch, seq, more = {}) => ({ auction: AUCTION, epoch, seq, dur: seq, status: "open",
-  price: 1000 + seq, leader: "K7Q2F", bids: seq, minimum: 2000, now_ms: START_MS + seq, ...more });
+const stateAt = (epoch, seq, more = {}) => ({
+  auction: AUCTION,
+  epoch,
+  seq,
+  dur: seq,
+  status: "open",
+  price: 1000 + seq,
+  leader: "K7Q2F",
+  bids: seq,
+  minimum: 2000,
+  now_ms: START_MS + seq,
+  ...more,
+});
 
 async function connected(options = {}) {
-  client = new QuickBid({ url: "ws://test/ws", WebSocket: FakeSocket, random: () => 0.5, ...options });
+  client = new QuickBid({
+    url: "ws://test/ws",
+    WebSocket: FakeSocket,
+    random: () => 0.5,
+    ...options,
+  });
   client.connect();
   last().open();
   await settle();
@@ -68,8 +98,15 @@ async function watching(sights) {
 }
 
 const bid = (more) => client.bid({ auction: AUCTION, max: 2100, currency: "USD", ...more });
-const verdict = (more = {}) => ({ verdict: "leading", seq: 4, epoch: 1, price: 2000, minimum: 2100,
-  label: "9XD3A", ...more });
+const verdict = (more = {}) => ({
+  verdict: "leading",
+  seq: 4,
+  epoch: 1,
+  price: 2000,
+  minimum: 2100,
+  label: "9XD3A",
+  ...more,
+});
 
 beforeEach(() => {
   sockets = [];
@@ -95,19 +132,35 @@ test("keys are 128 random bits and never the same", () => {
 
 test("only what is newer is applied", () => {
   const known = stateAt(2, 7);
-  const rows = [["a later entry", stateAt(2, 8), true], ["an earlier one", stateAt(2, 6), false],
-    ["a new epoch with a smaller seq", stateAt(3, 1), true], ["an old epoch", stateAt(1, 99), false],
+  const rows = [
+    ["a later entry", stateAt(2, 8), true],
+    ["an earlier one", stateAt(2, 6), false],
+    ["a new epoch with a smaller seq", stateAt(3, 1), true],
+    ["an old epoch", stateAt(1, 99), false],
     ["the same, more durable", stateAt(2, 7, { dur: 8 }), true],
-    ["the same, less durable", stateAt(2, 7, { dur: 6 }), false]];
+    ["the same, less durable", stateAt(2, 7, { dur: 6 }), false],
+  ];
   for (const [says, next, expected] of rows) assert.equal(isNewer(known, next), expected, says);
   assert.equal(isNewer(null, known), true, "the first one");
 });
 
 test("the back-off is jittered over all of it and has a top", () => {
-  assert.equal(backoffMs(0, () => 1), 500);
-  assert.equal(backoffMs(3, () => 1), 4_000);
-  assert.equal(backoffMs(40, () => 1), 30_000);
-  assert.equal(backoffMs(5, () => 0), 0);
+  assert.equal(
+    backoffMs(0, () => 1),
+    500,
+  );
+  assert.equal(
+    backoffMs(3, () => 1),
+    4_000,
+  );
+  assert.equal(
+    backoffMs(40, () => 1),
+    30_000,
+  );
+  assert.equal(
+    backoffMs(5, () => 0),
+    0,
+  );
 });
 
 test("close codes say what to do", () => {
@@ -138,14 +191,25 @@ test("watching again starts from the last position", async () => {
   await settle();
   last().say({ on: "update", ...stateAt(1, 5) });
   last().say({ on: "update", ...stateAt(1, 4) });
-  assert.deepEqual(sights.map(({ state }) => state.seq), [3, 5], "the late one is dropped");
+  assert.deepEqual(
+    sights.map(({ state }) => state.seq),
+    [3, 5],
+    "the late one is dropped",
+  );
   last().drop(1006);
   assert.equal(sights.at(-1).isLive, false, "as of, from here on");
   await pass(1_000);
   last().open();
   await pass(0);
-  assert.deepEqual({ ...last().of("watch")[0], id: 0 }, { id: 0, do: "watch", auction: AUCTION, epoch: 1, seq: 5 });
-  last().answer("watch", { state: stateAt(1, 7), missed: [{ seq: 6 }, { seq: 7 }], result: "missed" });
+  assert.deepEqual(
+    { ...last().of("watch")[0], id: 0 },
+    { id: 0, do: "watch", auction: AUCTION, epoch: 1, seq: 5 },
+  );
+  last().answer("watch", {
+    state: stateAt(1, 7),
+    missed: [{ seq: 6 }, { seq: 7 }],
+    result: "missed",
+  });
   await settle();
   assert.equal(sights.at(-1).isLive, true);
   assert.equal(sights.at(-1).missed.length, 2);
@@ -200,12 +264,24 @@ test("a refusal is final and carries what would do", async () => {
 test("a failure that will pass is tried again after the time told, under the same key", async () => {
   await connected();
   const promise = bid();
-  last().refuse("bid", { code: "rate_limited", message: "x", temporary: true, retry_after_ms: 3_000 });
+  last().refuse("bid", {
+    code: "rate_limited",
+    message: "x",
+    temporary: true,
+    retry_after_ms: 3_000,
+  });
   await pass(2_900);
   assert.equal(last().of("bid").length, 1);
   await pass(200);
   assert.equal(last().of("bid").length, 2);
-  assert.equal(new Set(last().of("bid").map(({ key }) => key)).size, 1);
+  assert.equal(
+    new Set(
+      last()
+        .of("bid")
+        .map(({ key }) => key),
+    ).size,
+    1,
+  );
   last().answer("bid", verdict());
   await promise;
 });
@@ -223,7 +299,12 @@ test("after pending the key is resolved, not bid again", async () => {
 });
 
 test("what never left fails after the patience, and is not sent later", async () => {
-  client = new QuickBid({ url: "ws://test/ws", WebSocket: FakeSocket, patienceMs: 5_000, random: () => 0.5 });
+  client = new QuickBid({
+    url: "ws://test/ws",
+    WebSocket: FakeSocket,
+    patienceMs: 5_000,
+    random: () => 0.5,
+  });
   client.connect();
   const promise = assert.rejects(bid(), { code: "not_sent" });
   await pass(5_000);
@@ -294,7 +375,12 @@ test("a logged-out client stays away until told", async () => {
 
 test("an ended login is renewed, then the client comes back at once", async () => {
   let renewals = 0;
-  await connected({ renew: async () => { renewals++; return true; } });
+  await connected({
+    renew: async () => {
+      renewals++;
+      return true;
+    },
+  });
   last().drop(4001);
   await settle();
   assert.equal(renewals, 1);
@@ -327,12 +413,19 @@ test("after sleep the line is probed at once", async () => {
 });
 
 test("an access token goes first, before watches and bids", async () => {
-  client = new QuickBid({ url: "ws://test/ws", WebSocket: FakeSocket, token: async () => "secret" });
+  client = new QuickBid({
+    url: "ws://test/ws",
+    WebSocket: FakeSocket,
+    token: async () => "secret",
+  });
   client.watch(AUCTION, () => {});
   client.connect();
   last().open();
   await settle();
-  assert.deepEqual(last().sent.map((message) => message.do), ["auth"]);
+  assert.deepEqual(
+    last().sent.map((message) => message.do),
+    ["auth"],
+  );
   last().answer("auth", { user: "u", expires_ms: Date.now() + 900_000 });
   await settle();
   assert.ok(last().of("watch").length === 1);

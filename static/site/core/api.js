@@ -5,7 +5,9 @@
 
 export class ApiError extends Error {
   constructor(status, problem) {
-    super(problem.detail ?? problem.title ?? "The server could not do this. Try again in a moment.");
+    super(
+      problem.detail ?? problem.title ?? "The server could not do this. Try again in a moment.",
+    );
     this.status = status;
     this.code = problem.code ?? "";
     this.problem = problem;
@@ -28,14 +30,20 @@ async function send(method, path, { body, headers, signal } = {}) {
     response = await fetch(path, {
       method,
       credentials: "same-origin",
-      headers: { Accept: "application/json", ...(isJson && { "Content-Type": "application/json" }), ...headers },
+      headers: {
+        Accept: "application/json",
+        ...(isJson && { "Content-Type": "application/json" }),
+        ...headers,
+      },
       body: isJson ? JSON.stringify(body) : body,
       signal: signal ? anySignal(signal, timeout) : timeout,
     });
   } catch (error) {
     if (signal?.aborted) throw error;
-    throw new ApiError(0, { code: "offline",
-      detail: "The server cannot be reached. Check your connection, then try again." });
+    throw new ApiError(0, {
+      code: "offline",
+      detail: "The server cannot be reached. Check your connection, then try again.",
+    });
   }
   const text = response.status === 204 ? "" : await response.text();
   let answer = null;

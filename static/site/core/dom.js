@@ -15,7 +15,11 @@ export function h(tag, props, ...children) {
     else if (value === true) element.setAttribute(name, "");
     else element.setAttribute(name, String(value));
   }
-  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  element.append(
+    ...children
+      .flat(Infinity)
+      .filter((child) => child !== null && child !== undefined && child !== false),
+  );
   return element;
 }
 
@@ -38,11 +42,14 @@ export function field(label, control, { hint, optional, wide } = {}) {
   const error = h("p", { class: "field-error", id: `${id}e` });
   const described = hint ? `${id}h ${id}e` : `${id}e`;
   control.setAttribute("aria-describedby", described);
-  const node = h("div", { class: wide ? "field wide" : "field" },
+  const node = h(
+    "div",
+    { class: wide ? "field wide" : "field" },
     h("label", { for: id }, label, optional && h("span", { class: "quiet" }, " (optional)")),
     control,
     hint && h("p", { class: "hint", id: `${id}h` }, hint),
-    error);
+    error,
+  );
   node.setError = (text) => {
     setText(error, text ?? "");
     if (text) control.setAttribute("aria-invalid", "true");
@@ -52,20 +59,32 @@ export function field(label, control, { hint, optional, wide } = {}) {
 }
 
 export function select(options, value, props) {
-  return h("select", props, options.map(([key, text]) =>
-    h("option", { value: key, selected: key === value }, text)));
+  return h(
+    "select",
+    props,
+    options.map(([key, text]) => h("option", { value: key, selected: key === value }, text)),
+  );
 }
 
 /** Asks before something that cannot be taken back. Resolves to true or false. */
 export function confirm({ title, text, yes, no = "Cancel", isGrave = false }) {
   return new Promise((resolve) => {
-    const dialog = h("dialog", { class: "dialog", "aria-labelledby": "dialog-title" },
-      h("form", { method: "dialog" },
+    const dialog = h(
+      "dialog",
+      { class: "dialog", "aria-labelledby": "dialog-title" },
+      h(
+        "form",
+        { method: "dialog" },
         h("h2", { id: "dialog-title" }, title),
         (Array.isArray(text) ? text : [text]).map((line) => h("p", {}, line)),
-        h("div", { class: "actions" },
+        h(
+          "div",
+          { class: "actions" },
           h("button", { class: "button", value: "no" }, no),
-          h("button", { class: isGrave ? "button grave" : "button main", value: "yes" }, yes))));
+          h("button", { class: isGrave ? "button grave" : "button main", value: "yes" }, yes),
+        ),
+      ),
+    );
     dialog.addEventListener("close", () => {
       resolve(dialog.returnValue === "yes");
       dialog.remove();

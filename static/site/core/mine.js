@@ -36,7 +36,10 @@ export const watchedAuctions = () => setOf("/api/me/watched");
 
 /** The person has published one more. */
 export function addOwn(id) {
-  ownAuctions().then((ids) => ids.add(id), () => {});
+  ownAuctions().then(
+    (ids) => ids.add(id),
+    () => {},
+  );
 }
 
 export async function setWatched(id, isWatched) {

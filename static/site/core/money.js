@@ -3,7 +3,12 @@
  * as many decimals as the currency has. No amount ever goes through a fraction.
  */
 
-const decimalsOf = new Map([["USD", 2], ["EUR", 2], ["GBP", 2], ["JPY", 0]]);
+const decimalsOf = new Map([
+  ["USD", 2],
+  ["EUR", 2],
+  ["GBP", 2],
+  ["JPY", 0],
+]);
 const formats = new Map();
 
 /** Takes the list of GET /api/categories. */
@@ -41,8 +46,9 @@ export function money(minor, currency) {
   return format.format(plain(minor, currency));
 }
 
-const localeDecimal = new Intl.NumberFormat(undefined).formatToParts(1.5)
-  .find((part) => part.type === "decimal")?.value ?? ".";
+const localeDecimal =
+  new Intl.NumberFormat(undefined).formatToParts(1.5).find((part) => part.type === "decimal")
+    ?.value ?? ".";
 
 const CURRENCY = /^(?:\p{Sc}|[A-Z]{1,3}\p{Sc}?)|(?:\p{Sc}|[A-Z]{3})$/gu;
 const WHOLE = /^(?:\d+|\d{1,3}(?:,\d{3})+|\d{1,3}(?:\.\d{3})+)?$/; // groups of three, if any
@@ -69,6 +75,7 @@ function decimalAt(text) {
   const at = Math.max(text.lastIndexOf("."), text.lastIndexOf(","));
   const mark = text[at];
   if (at < 0 || text.indexOf(mark) !== at) return text.length; // "1,234,567"
-  const isGroup = text.length - at === 4 && mark !== localeDecimal && !/[.,]/.test(text.slice(0, at));
+  const isGroup =
+    text.length - at === 4 && mark !== localeDecimal && !/[.,]/.test(text.slice(0, at));
   return isGroup ? text.length : at; // "1,234" where a comma groups
 }

@@ -18,8 +18,12 @@ export const client = new QuickBid({
 });
 
 /** `user` fires when somebody signs in or out. */
-export const session = Object.assign(new EventTarget(), { user: null, categories: [], increments: [],
-  currencies: [{ code: "USD", decimals: 2 }] });
+export const session = Object.assign(new EventTarget(), {
+  user: null,
+  categories: [],
+  increments: [],
+  currencies: [{ code: "USD", decimals: 2 }],
+});
 
 export function setUser(user) {
   const isOther = session.user?.id !== user?.id;
@@ -47,7 +51,9 @@ function leaveHint(isSignedIn) {
   try {
     if (isSignedIn) localStorage.setItem(HINT, "1");
     else localStorage.removeItem(HINT);
-  } catch { /* storage is switched off */ }
+  } catch {
+    /* storage is switched off */
+  }
 }
 
 /** Learns who is signed in. Whoever the server does not know is a visitor. */
@@ -87,7 +93,9 @@ function readKeys() {
 function writeKeys(keys) {
   try {
     sessionStorage.setItem(STORE, JSON.stringify(keys.slice(-20)));
-  } catch { /* storage is switched off: a reload then asks nobody */ }
+  } catch {
+    /* storage is switched off: a reload then asks nobody */
+  }
 }
 
 const forgetKey = (key) => writeKeys(readKeys().filter((row) => row.key !== key));

@@ -3,11 +3,25 @@
  */
 import { client } from "./session.js";
 
-const dayFormat = new Intl.DateTimeFormat(undefined, { weekday: "short", day: "numeric", month: "short",
-  hour: "numeric", minute: "2-digit" });
-const clockFormat = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-digit", second: "2-digit" });
-const stampFormat = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", hour: "numeric",
-  minute: "2-digit", second: "2-digit" });
+const dayFormat = new Intl.DateTimeFormat(undefined, {
+  weekday: "short",
+  day: "numeric",
+  month: "short",
+  hour: "numeric",
+  minute: "2-digit",
+});
+const clockFormat = new Intl.DateTimeFormat(undefined, {
+  hour: "numeric",
+  minute: "2-digit",
+  second: "2-digit",
+});
+const stampFormat = new Intl.DateTimeFormat(undefined, {
+  day: "numeric",
+  month: "short",
+  hour: "numeric",
+  minute: "2-digit",
+  second: "2-digit",
+});
 
 export const day = (ms) => dayFormat.format(ms);
 export const stamp = (ms) => stampFormat.format(ms);
@@ -49,4 +63,7 @@ export function onTick(run) {
   return () => tickers.delete(run);
 }
 
-document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && tick());
+document.addEventListener(
+  "visibilitychange",
+  () => document.visibilityState === "visible" && tick(),
+);

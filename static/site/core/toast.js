@@ -10,8 +10,12 @@ const MOST = 4;
 export function toast(text, { kind = "plain", href, linkText = "Open" } = {}) {
   const box = document.getElementById("toasts");
   const close = h("button", { type: "button", class: "toast-close", "aria-label": "Dismiss" }, "×");
-  const node = h("div", { class: `toast ${kind}` },
-    h("p", {}, text, href && " ", href && h("a", { href }, linkText)), close);
+  const node = h(
+    "div",
+    { class: `toast ${kind}` },
+    h("p", {}, text, href && " ", href && h("a", { href }, linkText)),
+    close,
+  );
   const remove = () => node.remove();
   close.addEventListener("click", remove);
   box.append(node);
@@ -20,5 +24,7 @@ export function toast(text, { kind = "plain", href, linkText = "Open" } = {}) {
   // Whoever reads it may take the time.
   node.addEventListener("pointerenter", () => clearTimeout(timer));
   node.addEventListener("focusin", () => clearTimeout(timer));
-  node.addEventListener("pointerleave", () => { timer = setTimeout(remove, SHOWN_MS); });
+  node.addEventListener("pointerleave", () => {
+    timer = setTimeout(remove, SHOWN_MS);
+  });
 }

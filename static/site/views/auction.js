@@ -46,7 +46,9 @@ function leaderText(state, you, phase) {
   if (isOver(phase)) return outcomeText(state, you);
   if (!state.leader) return state.bids > 0 ? "Nobody leads" : "No bids yet";
   if (you && state.leader === you.label) {
-    return you.max !== undefined ? `You lead. Your maximum is ${money(you.max, state.currency)}.` : "You lead.";
+    return you.max !== undefined
+      ? `You lead. Your maximum is ${money(you.max, state.currency)}.`
+      : "You lead.";
   }
   return `Bidder ${state.leader} leads`;
 }
@@ -71,11 +73,20 @@ function pricePanel(listing) {
   const time = h("span", { class: "clock", role: "timer", "aria-live": "off" });
   const when = h("span", { class: "quiet" });
   const extended = h("p", { class: "quiet extended" });
-  const node = h("div", { class: "price-panel" },
+  const node = h(
+    "div",
+    { class: "price-panel" },
     h("div", { class: "status-line" }, chip, line),
-    h("div", { class: "price-line" }, h("div", {}, label, price, mark),
-      h("div", { class: "time-box" }, timeLabel, time, when)),
-    leader, h("p", { class: "facts" }, bids, reserve), extended);
+    h(
+      "div",
+      { class: "price-line" },
+      h("div", {}, label, price, mark),
+      h("div", { class: "time-box" }, timeLabel, time, when),
+    ),
+    leader,
+    h("p", { class: "facts" }, bids, reserve),
+    extended,
+  );
 
   node.update = ({ state, you, isLive }, phase) => {
     setText(chip, phaseNames[phase] ?? phase);
@@ -92,14 +103,36 @@ function pricePanel(listing) {
     setText(leader, leaderText(state, you, phase));
     setText(bids, state.bids === 1 ? "1 bid" : `${state.bids} bids`);
     setText(reserve, reserveText[state.reserve] ?? "");
-    setText(extended, state.extensions > 0 && !isOver(phase)
-      ? `Late bids have moved the end ${state.extensions === 1 ? "once" : `${state.extensions} times`}.` : "");
+    setText(
+      extended,
+      state.extensions > 0 && !isOver(phase)
+        ? `Late bids have moved the end ${state.extensions === 1 ? "once" : `${state.extensions} times`}.`
+        : "",
+    );
   };
   node.tick = (state, phase, now) => {
     const untilMs = phase === "scheduled" ? state.starts_at_ms : state.ends_at_ms;
     const isRunning = phase === "open" || phase === "scheduled";
-    setText(timeLabel, phase === "scheduled" ? "Starts in" : phase === "open" ? "Ends in" : isOver(phase) ? "Ended" : "");
-    setText(time, isRunning ? left(untilMs - now) : phase === "closing" ? "Closing…" : phase === "paused" ? "Paused" : "");
+    setText(
+      timeLabel,
+      phase === "scheduled"
+        ? "Starts in"
+        : phase === "open"
+          ? "Ends in"
+          : isOver(phase)
+            ? "Ended"
+            : "",
+    );
+    setText(
+      time,
+      isRunning
+        ? left(untilMs - now)
+        : phase === "closing"
+          ? "Closing…"
+          : phase === "paused"
+            ? "Paused"
+            : "",
+    );
     setText(when, phase === "paused" || phase === "closing" ? "" : day(untilMs));
     time.classList.toggle("soon", phase === "open" && untilMs - now < SOON_MS);
   };
@@ -124,17 +157,37 @@ function watchButton(auction) {
     button.setAttribute("aria-pressed", String(isOn));
     setText(button, isOn ? "Watching" : "Watch");
   };
-  watchedAuctions().then((ids) => mark(ids.has(auction)), () => {});
+  watchedAuctions().then(
+    (ids) => mark(ids.has(auction)),
+    () => {},
+  );
   return button;
 }
 
 function about(listing) {
-  const rows = [["Category", listing.category && title(listing.category)], ["Seller", listing.seller_name],
-    ["Starting price", money(listing.start_price, listing.currency)], ["Starts", day(listing.starts_at_ms)]];
-  return h("section", { class: "panel", "aria-labelledby": "about-title" },
+  const rows = [
+    ["Category", listing.category && title(listing.category)],
+    ["Seller", listing.seller_name],
+    ["Starting price", money(listing.start_price, listing.currency)],
+    ["Starts", day(listing.starts_at_ms)],
+  ];
+  return h(
+    "section",
+    { class: "panel", "aria-labelledby": "about-title" },
     h("h2", { id: "about-title" }, "About this item"),
-    h("p", { class: "description" }, listing.description || "The seller has written no description."),
-    h("dl", { class: "rows" }, rows.filter(([, value]) => value).map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])));
+    h(
+      "p",
+      { class: "description" },
+      listing.description || "The seller has written no description.",
+    ),
+    h(
+      "dl",
+      { class: "rows" },
+      rows
+        .filter(([, value]) => value)
+        .map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]),
+    ),
+  );
 }
 
 export async function auctionView({ parameter: auction, signal }) {
@@ -144,7 +197,8 @@ export async function auctionView({ parameter: auction, signal }) {
     ownAuctions().catch(() => new Set()),
   ]);
   const { currency } = listing;
-  const isSeller = own.has(auction) || (session.user !== null && listing.seller === session.user.id);
+  const isSeller =
+    own.has(auction) || (session.user !== null && listing.seller === session.user.id);
   const verdict = h("p", { class: "verdict", role: "status" });
   const say = (text, kind) => {
     setText(verdict, text);
@@ -154,19 +208,26 @@ export async function auctionView({ parameter: auction, signal }) {
   const panel = pricePanel(listing);
   const form = bidForm(listing, { say });
   const chart = priceChart(currency);
-  const history = historyList(auction, currency, { signal, onRows: (rows) => chart.update(rows, endOfChart()) });
+  const history = historyList(auction, currency, {
+    signal,
+    onRows: (rows) => chart.update(rows, endOfChart()),
+  });
   const seller = isSeller ? sellerPanel(auction, currency) : null;
   let sight = { state: firstState, you: null, missed: [], isLive: false };
   let phase = phaseOf(firstState, client.serverNow());
   let leftMs = Infinity;
 
-  const endOfChart = () => isOver(phase) ? sight.state.ends_at_ms : Math.min(client.serverNow(), sight.state.ends_at_ms);
+  const endOfChart = () =>
+    isOver(phase) ? sight.state.ends_at_ms : Math.min(client.serverNow(), sight.state.ends_at_ms);
   const draw = () => {
     panel.update(sight, phase);
     form.update(sight, phase, isSeller);
     seller?.update(phase, sight.state);
   };
-  const announce = () => heard.say(`${priceLabel(sight.state, phase)} ${money(sight.state.final_price ?? sight.state.price ?? listing.start_price, currency)}. ${leaderText(sight.state, sight.you, phase)}`);
+  const announce = () =>
+    heard.say(
+      `${priceLabel(sight.state, phase)} ${money(sight.state.final_price ?? sight.state.price ?? listing.start_price, currency)}. ${leaderText(sight.state, sight.you, phase)}`,
+    );
   const take = (next) => {
     const lead = sight.you && sight.state.leader === sight.you.label;
     sight = next;
@@ -175,9 +236,12 @@ export async function auctionView({ parameter: auction, signal }) {
     announce();
     history.update(sight);
     const stillLeads = sight.you && sight.state.leader === sight.you.label;
-    if (lead && !stillLeads && !isOver(phase)) say(`You were outbid. The next bid is ${money(sight.state.minimum, currency)}.`, "bad");
+    if (lead && !stillLeads && !isOver(phase))
+      say(`You were outbid. The next bid is ${money(sight.state.minimum, currency)}.`, "bad");
   };
-  const stopWatching = client.watch(auction, take, { onError: (error) => say(error.message, "bad") });
+  const stopWatching = client.watch(auction, take, {
+    onError: (error) => say(error.message, "bad"),
+  });
   const stopTicking = onTick((now) => {
     const nextPhase = phaseOf(sight.state, now);
     if (nextPhase !== phase) {
@@ -196,26 +260,52 @@ export async function auctionView({ parameter: auction, signal }) {
     signal.addEventListener("abort", () => client.removeEventListener(type, listener));
   };
   hear("won", () => say("You won this auction.", "good"));
-  hear("unsettled", () => say("The connection was lost before the answer came. Finding out what became of your bid; it counts once or not at all.", "busy"));
+  hear("unsettled", () =>
+    say(
+      "The connection was lost before the answer came. Finding out what became of your bid; it counts once or not at all.",
+      "busy",
+    ),
+  );
   const redraw = () => draw();
   session.addEventListener("user", redraw);
   draw();
   await history.start().catch(() => {}); // the live updates fetch again what is missing
-  resolveLeftovers(auction, (answer) => say(`Your last bid: ${verdictText(answer, answer.max ?? null, currency)}`, "good"));
+  resolveLeftovers(auction, (answer) =>
+    say(`Your last bid: ${verdictText(answer, answer.max ?? null, currency)}`, "good"),
+  );
 
-  const node = h("article", { class: "auction" },
-    h("div", { class: "auction-head" }, h("h1", {}, listing.title),
-      h("p", { class: "quiet" }, listing.seller_name && `Sold by ${listing.seller_name}`), !isSeller && watchButton(auction)),
+  const node = h(
+    "article",
+    { class: "auction" },
+    h(
+      "div",
+      { class: "auction-head" },
+      h("h1", {}, listing.title),
+      h("p", { class: "quiet" }, listing.seller_name && `Sold by ${listing.seller_name}`),
+      !isSeller && watchButton(auction),
+    ),
     listing.image && h("div", { class: "auction-picture" }, picture(listing, { isLarge: true })),
-    h("section", { class: "panel bid-panel", "aria-label": "Price and bidding" }, panel, verdict, form, heard),
-    h("div", { class: "auction-more" }, seller, chart, history, about(listing)));
-  return { title: listing.title, node, stop: () => {
-    stopWatching();
-    stopTicking();
-    heard.stop();
-    form.stop();
-    chart.stop();
-    history.stop();
-    session.removeEventListener("user", redraw);
-  } };
+    h(
+      "section",
+      { class: "panel bid-panel", "aria-label": "Price and bidding" },
+      panel,
+      verdict,
+      form,
+      heard,
+    ),
+    h("div", { class: "auction-more" }, seller, chart, history, about(listing)),
+  );
+  return {
+    title: listing.title,
+    node,
+    stop: () => {
+      stopWatching();
+      stopTicking();
+      heard.stop();
+      form.stop();
+      chart.stop();
+      history.stop();
+      session.removeEventListener("user", redraw);
+    },
+  };
 }

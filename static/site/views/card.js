@@ -16,25 +16,43 @@ export function phaseOf({ status, starts_at_ms, ends_at_ms }, now) {
   return status;
 }
 
-export const phaseNames = { scheduled: "Starts soon", open: "Open", closing: "Closing", paused: "Paused",
-  sold: "Sold", unsold: "Not sold", cancelled: "Cancelled", draft: "Draft" };
+export const phaseNames = {
+  scheduled: "Starts soon",
+  open: "Open",
+  closing: "Closing",
+  paused: "Paused",
+  sold: "Sold",
+  unsold: "Not sold",
+  cancelled: "Cancelled",
+  draft: "Draft",
+};
 
 export const isOver = (phase) => phase === "sold" || phase === "unsold" || phase === "cancelled";
 
 const TINTS = 3;
-const tintOf = (id) => [...id].reduce((sum, character) => sum + character.codePointAt(0), 0) % TINTS;
+const tintOf = (id) =>
+  [...id].reduce((sum, character) => sum + character.codePointAt(0), 0) % TINTS;
 
 /** A picture, or a quiet tile with the first letter; always of the same shape. */
 export function picture(listing, { isLarge = false } = {}) {
   const url = imageUrl(listing.image);
   const box = h("div", { class: isLarge ? "picture large" : "picture" });
-  const letter = () => h("span", { class: `letter tint-${tintOf(listing.id)}`, "aria-hidden": "true" },
-    [...listing.title].find((character) => /[\p{L}\p{N}]/u.test(character))?.toUpperCase() ?? "–");
+  const letter = () =>
+    h(
+      "span",
+      { class: `letter tint-${tintOf(listing.id)}`, "aria-hidden": "true" },
+      [...listing.title].find((character) => /[\p{L}\p{N}]/u.test(character))?.toUpperCase() ?? "–",
+    );
   if (!url) {
     box.append(letter());
     return box;
   }
-  const image = h("img", { src: url, alt: isLarge ? listing.title : "", loading: isLarge ? "eager" : "lazy", decoding: "async" });
+  const image = h("img", {
+    src: url,
+    alt: isLarge ? listing.title : "",
+    loading: isLarge ? "eager" : "lazy",
+    decoding: "async",
+  });
   image.addEventListener("error", () => image.replaceWith(letter()));
   box.append(image);
   return box;
@@ -59,14 +77,23 @@ export function card(listing, extra) {
   const bids = h("span", { class: "quiet" });
   const time = h("span", { class: "time" });
   const chip = h("span", { class: "chip" });
-  const node = h("li", { class: "card" },
-    h("a", { href: `/a/${listing.id}`, class: "card-link" },
+  const node = h(
+    "li",
+    { class: "card" },
+    h(
+      "a",
+      { href: `/a/${listing.id}`, class: "card-link" },
       picture(listing),
-      h("div", { class: "card-body" },
+      h(
+        "div",
+        { class: "card-body" },
         h("h2", {}, listing.title),
         h("p", { class: "card-price" }, price, bids),
-        h("p", { class: "card-time" }, chip, time))),
-    extra?.(listing));
+        h("p", { class: "card-time" }, chip, time),
+      ),
+    ),
+    extra?.(listing),
+  );
 
   const draw = (now) => {
     const phase = phaseOf(state, now);
@@ -102,16 +129,19 @@ const LIVE_MOST = 24; // connections may follow only so many auctions
 export function cardList(label) {
   const list = h("ul", { class: "cards", "aria-label": label });
   const seen = new Set();
-  const observer = new IntersectionObserver((entries) => {
-    for (const { target, isIntersecting } of entries) {
-      if (isIntersecting && seen.size < LIVE_MOST) {
-        seen.add(target);
-        target.start();
-      } else if (!isIntersecting && seen.delete(target)) {
-        target.stop();
+  const observer = new IntersectionObserver(
+    (entries) => {
+      for (const { target, isIntersecting } of entries) {
+        if (isIntersecting && seen.size < LIVE_MOST) {
+          seen.add(target);
+          target.start();
+        } else if (!isIntersecting && seen.delete(target)) {
+          target.stop();
+        }
       }
-    }
-  }, { rootMargin: "80px" });
+    },
+    { rootMargin: "80px" },
+  );
   list.add = (listings, extra) => {
     for (const listing of listings) {
       const node = card(listing, extra);

@@ -8,27 +8,64 @@ import { cardList } from "./card.js";
 import { signOutButton } from "./sign.js";
 
 const PAGE_ROWS = 24;
-const tabs = [["bids", "Bids"], ["selling", "Selling"], ["watched", "Watched"], ["payments", "Payments"]];
+const tabs = [
+  ["bids", "Bids"],
+  ["selling", "Selling"],
+  ["watched", "Watched"],
+  ["payments", "Payments"],
+];
 const kinds = {
   bids: { path: "/api/me/bids", empty: "You have not bid yet.", extra: yourBid },
   selling: { path: "/api/me/auctions", empty: "You have not sold anything yet." },
-  watched: { path: "/api/me/watched", empty: "You are not watching any auction. Press Watch on one to find it here." },
+  watched: {
+    path: "/api/me/watched",
+    empty: "You are not watching any auction. Press Watch on one to find it here.",
+  },
 };
-const paymentWords = { pending: "Due", paid: "Paid", failed: "Failed: try again", expired: "Expired", cancelled: "Cancelled", refunded: "Refunded" };
+const paymentWords = {
+  pending: "Due",
+  paid: "Paid",
+  failed: "Failed: try again",
+  expired: "Expired",
+  cancelled: "Cancelled",
+  refunded: "Refunded",
+};
 
 function yourBid({ you, currency }) {
   if (!you) return null;
-  return h("p", { class: you.leading ? "card-note own" : "card-note" },
-    you.leading ? `You lead, up to ${money(you.max, currency)}` : `Your maximum was ${money(you.max, currency)}`);
+  return h(
+    "p",
+    { class: you.leading ? "card-note own" : "card-note" },
+    you.leading
+      ? `You lead, up to ${money(you.max, currency)}`
+      : `Your maximum was ${money(you.max, currency)}`,
+  );
 }
 
 function paymentRow({ auction, title, amount, currency, status, as, deadline_ms }) {
   const word = paymentWords[String(status).toLowerCase()] ?? status;
   const isDue = String(status).toLowerCase() === "pending";
-  return h("li", { class: "row" },
-    h("div", {}, h("a", { href: `/a/${auction}` }, title || "Auction"),
-      h("p", { class: "quiet" }, as === "seller" ? "You sold this" : "You bought this", isDue && `, due by ${day(deadline_ms)}`)),
-    h("div", { class: "row-end" }, h("strong", {}, money(amount, currency)), h("span", { class: isDue ? "chip closing" : "chip" }, word)));
+  return h(
+    "li",
+    { class: "row" },
+    h(
+      "div",
+      {},
+      h("a", { href: `/a/${auction}` }, title || "Auction"),
+      h(
+        "p",
+        { class: "quiet" },
+        as === "seller" ? "You sold this" : "You bought this",
+        isDue && `, due by ${day(deadline_ms)}`,
+      ),
+    ),
+    h(
+      "div",
+      { class: "row-end" },
+      h("strong", {}, money(amount, currency)),
+      h("span", { class: isDue ? "chip closing" : "chip" }, word),
+    ),
+  );
 }
 
 /** A list in pages: `load(after)` adds rows and gives the next cursor. */
@@ -57,7 +94,9 @@ function paged(list, emptyText, load, signal) {
 export async function meView({ parameter, signal }) {
   const tab = parameter ?? "bids";
   const kind = kinds[tab];
-  const list = kind ? cardList(tabs.find(([key]) => key === tab)[1]) : h("ul", { class: "row-list" });
+  const list = kind
+    ? cardList(tabs.find(([key]) => key === tab)[1])
+    : h("ul", { class: "row-list" });
   const load = async (after) => {
     const path = withQuery(kind?.path ?? "/api/me/payments", { limit: PAGE_ROWS, after });
     const answer = await api("GET", path, { signal });
@@ -65,13 +104,33 @@ export async function meView({ parameter, signal }) {
     else list.append(...answer.payments.map(paymentRow));
     return answer.next;
   };
-  const pages = paged(list, kind?.empty ?? "Nothing to pay, and nothing owed to you.", load, signal);
+  const pages = paged(
+    list,
+    kind?.empty ?? "Nothing to pay, and nothing owed to you.",
+    load,
+    signal,
+  );
   await pages.next();
-  return { title: tabs.find(([key]) => key === tab)[1],
-    node: h("div", {}, h("div", { class: "me-head" },
-      h("h1", {}, session.user.name || session.user.email), signOutButton("button small")),
-      h("nav", { class: "segments tabs", "aria-label": "Your pages" }, tabs.map(([key, text]) =>
-        h("a", { href: `/me/${key}`, "aria-current": key === tab ? "page" : null }, text))),
-      pages.nodes),
-    stop: () => list.clear?.() };
+  return {
+    title: tabs.find(([key]) => key === tab)[1],
+    node: h(
+      "div",
+      {},
+      h(
+        "div",
+        { class: "me-head" },
+        h("h1", {}, session.user.name || session.user.email),
+        signOutButton("button small"),
+      ),
+      h(
+        "nav",
+        { class: "segments tabs", "aria-label": "Your pages" },
+        tabs.map(([key, text]) =>
+          h("a", { href: `/me/${key}`, "aria-current": key === tab ? "page" : null }, text),
+        ),
+      ),
+      pages.nodes,
+    ),
+    stop: () => list.clear?.(),
+  };
 }

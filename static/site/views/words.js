@@ -2,15 +2,23 @@
 import { money } from "../core/money.js";
 
 export function verdictText({ verdict, price, minimum }, max, currency) {
-  const now = price === null || price === undefined ? "" : ` The price is ${money(price, currency)}.`;
+  const now =
+    price === null || price === undefined ? "" : ` The price is ${money(price, currency)}.`;
   switch (verdict) {
-    case "leading": return `You lead.${now}${max !== null ? ` Your maximum is ${money(max, currency)}.` : ""}`;
-    case "raised": return `Your maximum is now ${money(max, currency)}.${now}`;
-    case "outbid": return `Your bid counts, but somebody's maximum is at least as high.${now} The next bid is ${money(minimum, currency)}.`;
-    case "bought": return `It is yours for ${money(price ?? max, currency)}. See My bids, Payments.`;
-    case "done": return `Done.${now}`;
-    case "void": return "This did not take effect and never will. You can try again.";
-    default: return `Answer of the server: ${verdict}.`;
+    case "leading":
+      return `You lead.${now}${max !== null ? ` Your maximum is ${money(max, currency)}.` : ""}`;
+    case "raised":
+      return `Your maximum is now ${money(max, currency)}.${now}`;
+    case "outbid":
+      return `Your bid counts, but somebody's maximum is at least as high.${now} The next bid is ${money(minimum, currency)}.`;
+    case "bought":
+      return `It is yours for ${money(price ?? max, currency)}. See My bids, Payments.`;
+    case "done":
+      return `Done.${now}`;
+    case "void":
+      return "This did not take effect and never will. You can try again.";
+    default:
+      return `Answer of the server: ${verdict}.`;
   }
 }
 
@@ -32,7 +40,8 @@ const refusals = {
 /** An error of the client module or a refusal; what the server said comes last. */
 export function refusalText(error, currency) {
   const { code, minimum, message } = error;
-  if (code === "too_low" && typeof minimum === "number") return `Somebody was faster. Bid ${money(minimum, currency)} or more.`;
+  if (code === "too_low" && typeof minimum === "number")
+    return `Somebody was faster. Bid ${money(minimum, currency)} or more.`;
   return refusals[code] ?? (message || "The server refused this. Try again in a moment.");
 }
 
@@ -42,7 +51,9 @@ export const reserveText = { none: "No reserve", not_met: "Reserve not met", met
 export function outcomeText(state, you) {
   if (state.status === "cancelled") return "This auction was cancelled. Nothing was sold.";
   if (state.status === "unsold") {
-    return state.outcome === "reserve_not_met" ? "Not sold: the reserve was not met." : "Not sold: nobody bid.";
+    return state.outcome === "reserve_not_met"
+      ? "Not sold: the reserve was not met."
+      : "Not sold: nobody bid.";
   }
   const price = money(state.final_price ?? state.price, state.currency);
   if (you && state.winner === you.label) return `You won. It is yours for ${price}.`;
