@@ -32,6 +32,7 @@ function setOf(path) {
 }
 
 export const ownAuctions = () => setOf("/api/me/auctions");
+export const bidAuctions = () => setOf("/api/me/bids");
 export const watchedAuctions = () => setOf("/api/me/watched");
 
 /** The person has published one more. */

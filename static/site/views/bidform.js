@@ -100,11 +100,11 @@ function explanation() {
   ]);
 }
 
-/** `update(sight, phase, isSeller)`. `say(text, kind)` shows a verdict. */
-export function bidForm(listing, { say }) {
+/** `update(sight, phase, isSeller)`. `say(text, kind)` shows a verdict; `hasBid`: here, before. */
+export function bidForm(listing, { say, hasBid: hadBid }) {
   const { id: auction, currency } = listing;
   let isBusy = false;
-  let hasBid = false;
+  let hasBid = hadBid;
 
   /** What the parts share: the newest sight, and the way to a verdict. */
   const table = {

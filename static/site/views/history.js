@@ -27,8 +27,8 @@ const verbs = {
 };
 const isPriced = (row) => row.price !== null && row.price !== undefined;
 
-/** `onRows(rows)` hears all known rows, oldest first, whenever they change. */
-export function historyList(auction, currency, { onRows, signal }) {
+/** `onRows(rows)`, to be set, hears all known rows, oldest first, whenever they change. */
+export function historyList(auction, currency, signal) {
   const list = h("ol", { class: "history", reversed: true });
   const empty = h("p", { class: "quiet" }, "No bids yet. The first one sets the price.");
   const older = actionButton("Show older bids", { class: "button" }, async () => {
@@ -80,7 +80,7 @@ export function historyList(auction, currency, { onRows, signal }) {
     const all = sorted();
     list.replaceChildren(...all.map(drawRow));
     show(empty, all.length === 0);
-    onRows(all.reverse());
+    node.onRows(all.reverse());
   };
   const take = (events) => {
     for (const event of events) rows.set(event.seq, { ...rows.get(event.seq), ...event });
@@ -110,6 +110,7 @@ export function historyList(auction, currency, { onRows, signal }) {
   };
 
   show(older, false);
+  node.onRows = () => {};
   node.start = () => load(null);
   node.update = ({ state, you, missed }) => {
     const size = rows.size;

@@ -8,7 +8,7 @@ export function verdictText({ verdict, price, minimum }, max, currency) {
     case "leading":
       return `You lead.${now}${max !== null ? ` Your maximum is ${money(max, currency)}.` : ""}`;
     case "raised":
-      return `Your maximum is now ${money(max, currency)}.${now}`;
+      return `${max === null ? "Your maximum is raised" : `Your maximum is now ${money(max, currency)}`}.${now}`;
     case "outbid":
       return `Your bid counts, but somebody's maximum is at least as high.${now} The next bid is ${money(minimum, currency)}.`;
     case "bought":
