@@ -26,6 +26,14 @@ int64_t qb_clock_cpu_us(void)
     return read_us(CLOCK_PROCESS_CPUTIME_ID);
 }
 
+void qb_clock_sleep_us(int64_t us)
+{
+    struct timespec left = {.tv_sec = (time_t)(us / QB_SECOND_US),
+                            .tv_nsec = (long)(us % QB_SECOND_US * 1000)};
+
+    while (nanosleep(&left, &left) != 0) continue;
+}
+
 static void split(qb_time_us wall_us, struct tm *parts, int *ms)
 {
     int64_t rest_us = wall_us % QB_SECOND_US;

@@ -22,6 +22,9 @@ int64_t qb_clock_mono_us(void);
 /* Processor time of the whole process so far, in microseconds. */
 int64_t qb_clock_cpu_us(void);
 
+/* Sleeps for so long at least. Never on an I/O thread. */
+void qb_clock_sleep_us(int64_t us);
+
 #define QB_TIME_TEXT_BYTES 32
 
 /* Writes "2026-01-31T12:00:00.000Z" into `text` of QB_TIME_TEXT_BYTES. */

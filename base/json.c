@@ -21,15 +21,16 @@ static struct qb_json *ours(json_t *value)
 }
 
 /* Depth and members are counted before the parser builds anything. */
-static bool within_limits(const char *bytes, size_t length, const struct qb_json_limits *limits,
-                          struct qb_error *error)
+static enum qb_json_fault limit_passed(const char *bytes, size_t length,
+                                       const struct qb_json_limits *limits, struct qb_error *error)
 {
     unsigned depth = 0;
     size_t members = 0;
     bool in_string = false;
 
     if (length > limits->bytes_max) {
-        return qb_error_set(error, "the text is longer than %zu bytes", limits->bytes_max);
+        (void)qb_error_set(error, "the text is longer than %zu bytes", limits->bytes_max);
+        return QB_JSON_FAULT_BYTES;
     }
     for (size_t i = 0; i < length; i++) {
         char c = bytes[i];
@@ -46,27 +47,48 @@ static bool within_limits(const char *bytes, size_t length, const struct qb_json
         else if (c == ':' || c == ',')
             members++;
         if (depth > limits->depth_max) {
-            return qb_error_set(error, "it is nested deeper than %u", limits->depth_max);
+            (void)qb_error_set(error, "it is nested deeper than %u", limits->depth_max);
+            return QB_JSON_FAULT_DEPTH;
         }
         if (members > limits->members_max * 2) {
-            return qb_error_set(error, "it has more than %zu members", limits->members_max);
+            (void)qb_error_set(error, "it has more than %zu members", limits->members_max);
+            return QB_JSON_FAULT_MEMBERS;
         }
     }
-    return true;
+    return QB_JSON_FAULT_NONE;
+}
+
+static enum qb_json_fault fault_of(const json_error_t *problem)
+{
+    enum json_error_code code = json_error_code(problem);
+
+    if (code == json_error_duplicate_key) return QB_JSON_FAULT_DUPLICATE;
+    if (code == json_error_numeric_overflow) return QB_JSON_FAULT_NUMBER;
+    return QB_JSON_FAULT_SYNTAX;
+}
+
+struct qb_json *qb_json_parse_fault(const char *bytes, size_t length,
+                                    const struct qb_json_limits *limits, enum qb_json_fault *fault,
+                                    struct qb_error *error)
+{
+    json_error_t problem;
+
+    *fault = limit_passed(bytes, length, limits, error);
+    if (*fault != QB_JSON_FAULT_NONE) return NULL;
+    json_t *root = json_loadb(bytes, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &problem);
+    if (root == NULL) {
+        (void)qb_error_set(error, "line %d, column %d: %s", problem.line, problem.column,
+                           problem.text);
+        *fault = fault_of(&problem);
+    }
+    return ours(root);
 }
 
 struct qb_json *qb_json_parse(const char *bytes, size_t length, const struct qb_json_limits *limits,
                               struct qb_error *error)
 {
-    json_error_t problem;
-
-    if (!within_limits(bytes, length, limits, error)) return NULL;
-    json_t *root = json_loadb(bytes, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &problem);
-    if (root == NULL) {
-        (void)qb_error_set(error, "line %d, column %d: %s", problem.line, problem.column,
-                           problem.text);
-    }
-    return ours(root);
+    enum qb_json_fault fault = QB_JSON_FAULT_NONE;
+    return qb_json_parse_fault(bytes, length, limits, &fault, error);
 }
 
 void qb_json_free(struct qb_json **root)

@@ -26,6 +26,22 @@ struct qb_json_limits {
 QB_MUST_USE struct qb_json *qb_json_parse(const char *bytes, size_t length,
                                           const struct qb_json_limits *limits,
                                           struct qb_error *error);
+
+/* Which kind of wrong a text was. */
+enum qb_json_fault {
+    QB_JSON_FAULT_NONE,
+    QB_JSON_FAULT_SYNTAX,
+    QB_JSON_FAULT_BYTES,     /* above bytes_max */
+    QB_JSON_FAULT_DEPTH,     /* above depth_max */
+    QB_JSON_FAULT_MEMBERS,   /* above members_max */
+    QB_JSON_FAULT_DUPLICATE, /* a member came twice */
+    QB_JSON_FAULT_NUMBER,    /* a number that 64 bits do not hold */
+};
+
+/* The same, and says which kind of wrong it was, for answers that differ by it. */
+QB_MUST_USE struct qb_json *qb_json_parse_fault(const char *bytes, size_t length,
+                                                const struct qb_json_limits *limits,
+                                                enum qb_json_fault *fault, struct qb_error *error);
 void qb_json_free(struct qb_json **root);
 
 enum qb_json_kind {

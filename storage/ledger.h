@@ -30,8 +30,8 @@ struct qb_ledger_result {
     uint8_t outcome; /* enum qb_append_outcome */
     uint8_t refusal; /* REFUSED */
     uint32_t epoch;
-    uint64_t seq;    /* DONE, DUPLICATE: its place; REFUSED: the seq it was judged at */
-    uint64_t asked;  /* DUPLICATE, REFUSED: qb_entry_asked() of what has the id; 0: a DISCARD */
+    uint64_t seq;      /* DONE, DUPLICATE: its place; REFUSED: the seq it was judged at */
+    uint64_t asked;    /* DUPLICATE, REFUSED: qb_entry_asked() of what has the id; 0: a DISCARD */
     qb_time_us now_us; /* DONE: the ledger's stamp, never earlier than the entry before */
 };
 

@@ -29,15 +29,15 @@ enum qb_store_result {
     QB_STORE_FAILED,
 };
 
-#define QB_EMAIL_BYTES_MAX 254
-#define QB_NAME_BYTES_MAX 80
-#define QB_TITLE_BYTES_MAX 200
+#define QB_EMAIL_BYTES_MAX       254
+#define QB_NAME_BYTES_MAX        80
+#define QB_TITLE_BYTES_MAX       200
 #define QB_DESCRIPTION_BYTES_MAX 8000
-#define QB_CATEGORY_BYTES_MAX 40
-#define QB_VERIFIER_BYTES_MAX 200 /* "$scrypt$ln=14,r=8,p=5$salt$hash" */
-#define QB_IMAGE_BYTES_MAX (2U << 20)
-#define QB_IMAGE_HASH_BYTES 32
-#define QB_PAGE_ROWS_MAX 100
+#define QB_CATEGORY_BYTES_MAX    40
+#define QB_VERIFIER_BYTES_MAX    200 /* "$scrypt$ln=14,r=8,p=5$salt$hash" */
+#define QB_IMAGE_BYTES_MAX       (2U << 20)
+#define QB_IMAGE_HASH_BYTES      32
+#define QB_PAGE_ROWS_MAX         100
 
 enum qb_role { QB_ROLE_BIDDER = 1, QB_ROLE_SELLER = 2, QB_ROLE_ADMIN = 4 };
 
@@ -122,10 +122,10 @@ struct qb_bid_row {
     qb_id auction;
     uint64_t seq;
     qb_id bidder;
-    int64_t max;    /* private unless beaten */
-    int64_t price;  /* after it */
-    uint8_t code;   /* enum qb_verdict_code */
-    bool is_live;   /* not voided or retracted */
+    int64_t max;   /* private unless beaten */
+    int64_t price; /* after it */
+    uint8_t code;  /* enum qb_verdict_code */
+    bool is_live;  /* not voided or retracted */
     qb_time_us t_us;
 };
 typedef bool qb_store_bid(void *context, const struct qb_bid_row *bid);

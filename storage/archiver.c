@@ -1,0 +1,354 @@
+#include "storage/archiver.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "base/metrics.h"
+#include "base/text.h"
+
+#define CACHED_MAX 4096
+#define RETRY_US   (QB_SECOND_US / 2)
+
+/* The folded state of one auction, as archived. */
+struct cached {
+    struct qb_lot lot;
+    bool is_dirty;
+    bool was_over;
+    bool is_frozen; /* a conflict: nothing more of it is applied */
+};
+
+struct item {
+    struct qb_journal_item item;
+    size_t offset;
+};
+
+struct qb_archive {
+    struct qb_archive_options options;
+    struct qb_map cache; /* auction -> struct cached */
+    struct item *items;
+    size_t item_count;
+    struct qb_text bytes; /* of the items */
+    struct qb_bid_record *records;
+    size_t record_count;
+    size_t record_room;
+};
+
+struct qb_archiver {
+    struct qb_archive *archive;
+    pthread_t thread;
+    atomic_bool is_ending;
+};
+
+struct qb_archive *qb_archive_new(const struct qb_archive_options *options)
+{
+    struct qb_archive *archive = calloc(1, sizeof *archive);
+
+    QB_ASSERT(archive != NULL);
+    QB_ASSERT(options->items_max > 0);
+    archive->options = *options;
+    archive->items = calloc(options->items_max, sizeof *archive->items);
+    QB_ASSERT(archive->items != NULL);
+    archive->bytes.bytes_max = options->items_max * QB_ENTRY_BYTES_MAX;
+    qb_map_init(&archive->cache, sizeof(qb_id));
+    return archive;
+}
+
+static void clear_cache(struct qb_archive *archive)
+{
+    size_t cursor = 0;
+    struct cached *cached = NULL;
+
+    while ((cached = qb_map_next(&archive->cache, &cursor, NULL)) != NULL) free(cached);
+    qb_map_fini(&archive->cache);
+    qb_map_init(&archive->cache, sizeof(qb_id));
+}
+
+void qb_archive_free(struct qb_archive **archive)
+{
+    struct qb_archive *old = *archive;
+
+    *archive = NULL;
+    if (old == NULL) return;
+    clear_cache(old);
+    qb_map_fini(&old->cache);
+    qb_text_fini(&old->bytes);
+    free(old->items);
+    free(old->records);
+    free(old);
+}
+
+static bool keep_item(void *context, const struct qb_journal_item *item)
+{
+    struct qb_archive *archive = context;
+    struct item *kept = &archive->items[archive->item_count++];
+
+    kept->item = *item;
+    kept->offset = archive->bytes.length;
+    qb_text_add(&archive->bytes, (const char *)item->bytes, item->length);
+    QB_ASSERT(!archive->bytes.is_full);
+    return archive->item_count < archive->options.items_max;
+}
+
+static struct cached *state_of(struct qb_archive *archive, qb_id auction, struct qb_error *error)
+{
+    struct cached *cached = qb_map_get(&archive->cache, &auction);
+
+    if (cached != NULL) return cached;
+    cached = calloc(1, sizeof *cached);
+    QB_ASSERT(cached != NULL);
+    enum qb_store_result result =
+        archive->options.store->state(archive->options.link, auction, &cached->lot, error);
+    if (result == QB_STORE_FAILED) {
+        free(cached);
+        return NULL;
+    }
+    if (result == QB_STORE_NOT_FOUND) {
+        (void)memset(&cached->lot, 0, sizeof cached->lot);
+        cached->lot.auction = auction;
+        cached->lot.price = QB_AMOUNT_NONE;
+        cached->lot.final_price = QB_AMOUNT_NONE;
+    }
+    cached->was_over = result == QB_STORE_OK && qb_lot_is_over(&cached->lot);
+    (void)qb_map_set(&archive->cache, &auction, cached);
+    return cached;
+}
+
+static bool keep_record(void *context, const struct qb_bid_record *record)
+{
+    struct qb_archive *archive = context;
+
+    if (archive->record_count == archive->record_room) {
+        archive->record_room = archive->record_room == 0 ? 64 : archive->record_room * 2;
+        archive->records = realloc(archive->records, archive->record_room * sizeof *record);
+        QB_ASSERT(archive->records != NULL);
+    }
+    archive->records[archive->record_count++] = *record;
+    return true;
+}
+
+static bool is_good(enum qb_store_result result)
+{
+    return result == QB_STORE_OK;
+}
+
+/* The bids that a VOID or RETRACT struck out: live before, no longer. */
+static bool write_struck(struct qb_archive *archive, qb_id auction, const bool *was_live,
+                         struct qb_error *error)
+{
+    for (size_t i = 0; i < archive->record_count; i++) {
+        if (!was_live[i] || archive->records[i].is_live) continue;
+        QB_TRY(is_good(archive->options.store->archive_struck(archive->options.link, auction,
+                                                              archive->records[i].seq, error)));
+    }
+    return true;
+}
+
+static bool fold(struct qb_archive *archive, struct cached *cached, const struct qb_entry *entry,
+                 const struct qb_journal_item *item, struct qb_error *error)
+{
+    const struct qb_store_ops *store = archive->options.store;
+    struct qb_archived archived = {.seq = entry->seq, .bytes = item->bytes, .length = item->length};
+    bool *was_live = NULL;
+
+    archive->record_count = 0;
+    if (qb_entry_needs_records(entry)) {
+        QB_TRY(is_good(store->archive_records(archive->options.link, entry->auction, keep_record,
+                                              archive, error)));
+        was_live = calloc(archive->record_count + 1, sizeof *was_live);
+        QB_ASSERT(was_live != NULL);
+        for (size_t i = 0; i < archive->record_count; i++) {
+            was_live[i] = archive->records[i].is_live;
+        }
+    }
+    archived.verdict = qb_lot_fold(&cached->lot, entry, archive->records, archive->record_count);
+    (void)memcpy(archived.chain, cached->lot.chain, sizeof archived.chain);
+    cached->is_dirty = true;
+    bool is_written =
+        is_good(store->archive_entry(archive->options.link, entry, &archived, error)) &&
+        (was_live == NULL || write_struck(archive, entry->auction, was_live, error));
+    free(was_live);
+    return is_written;
+}
+
+struct comparison {
+    const struct qb_journal_item *item;
+    bool is_same;
+};
+
+static bool compare(void *context, const struct qb_archived *archived)
+{
+    struct comparison *comparison = context;
+
+    comparison->is_same = archived->seq == comparison->item->seq &&
+                          archived->length == comparison->item->length &&
+                          memcmp(archived->bytes, comparison->item->bytes, archived->length) == 0;
+    return false;
+}
+
+/* A place that is taken: by the same content it is a repetition, by other content a fault. */
+static bool take_repeated(struct qb_archive *archive, struct cached *cached,
+                          const struct qb_journal_item *item, bool is_gap, struct qb_error *error)
+{
+    const struct qb_store_ops *store = archive->options.store;
+    struct comparison comparison = {.item = item};
+    char auction[QB_ID_TEXT_BYTES];
+
+    if (!is_gap) {
+        QB_TRY(is_good(store->entries(archive->options.link, item->auction, item->seq - 1, 1,
+                                      compare, &comparison, error)));
+        if (comparison.is_same) return true;
+    }
+    cached->is_frozen = true;
+    qb_id_text(item->auction, auction);
+    qb_metric_add(QB_METRIC_archive_conflicts_total, NULL, 1);
+    qb_log(QB_LOG_ERROR, "archive.conflict", QB_TEXT("auction", auction), QB_INT("seq", item->seq));
+    return is_good(store->archive_conflict(archive->options.link, item->auction, item->seq,
+                                           item->bytes, item->length, error));
+}
+
+static bool apply(struct qb_archive *archive, const struct qb_journal_item *item,
+                  struct qb_error *error)
+{
+    struct qb_entry entry;
+    struct qb_rules rules;
+    struct cached *cached = state_of(archive, item->auction, error);
+
+    if (cached == NULL) return false;
+    bool is_readable = qb_entry_decode(item->bytes, item->length, &entry, &rules) &&
+                       entry.auction == item->auction && entry.seq == item->seq;
+    bool is_next = is_readable && item->seq == cached->lot.seq + 1 && !cached->is_frozen &&
+                   (item->seq > 1 || entry.type == QB_ENTRY_OPEN);
+    if (is_next) return fold(archive, cached, &entry, item, error);
+    bool is_gap = item->seq > cached->lot.seq || !is_readable;
+    return take_repeated(archive, cached, item, is_gap, error);
+}
+
+static bool add_payment(struct qb_archive *archive, const struct qb_lot *lot,
+                        struct qb_error *error)
+{
+    struct qb_payment payment = {
+        .id = qb_id_new(),
+        .auction = lot->auction,
+        .buyer = lot->winner,
+        .seller = lot->rules.seller,
+        .amount = lot->final_price,
+        .status = (uint8_t)qb_payment_next(QB_PAYMENT_NONE, QB_PAYMENT_SOLD).status,
+        .created_us = lot->now_us,
+        .deadline_us = lot->now_us + QB_PAYMENT_DEADLINE_US,
+    };
+
+    (void)memcpy(payment.currency, lot->rules.currency, sizeof payment.currency);
+    enum qb_store_result result =
+        archive->options.store->archive_payment(archive->options.link, &payment, error);
+    return result == QB_STORE_OK || result == QB_STORE_TAKEN; /* one sale, one payment */
+}
+
+static bool write_states(struct qb_archive *archive, struct qb_error *error)
+{
+    size_t cursor = 0;
+    struct cached *cached = NULL;
+
+    while ((cached = qb_map_next(&archive->cache, &cursor, NULL)) != NULL) {
+        if (!cached->is_dirty) continue;
+        enum qb_store_result result =
+            archive->options.store->archive_state(archive->options.link, &cached->lot, error);
+        if (result == QB_STORE_FAILED) return false;
+        cached->is_dirty = false;
+        bool is_over = qb_lot_is_over(&cached->lot);
+        if (is_over && !cached->was_over && cached->lot.status == QB_STATUS_SOLD) {
+            QB_TRY(add_payment(archive, &cached->lot, error));
+        }
+        cached->was_over = is_over;
+    }
+    return true;
+}
+
+static bool write_batch(struct qb_archive *archive, struct qb_error *error)
+{
+    for (size_t i = 0; i < archive->item_count; i++) {
+        struct item *item = &archive->items[i];
+        item->item.bytes = (const uint8_t *)&archive->bytes.bytes[item->offset];
+        QB_TRY(apply(archive, &item->item, error));
+    }
+    QB_TRY(write_states(archive, error));
+    uint64_t position = archive->items[archive->item_count - 1].item.position;
+    return qb_journal_settle(archive->options.journal, position, error);
+}
+
+bool qb_archive_batch(struct qb_archive *archive, int64_t wait_us, size_t *count,
+                      struct qb_error *error)
+{
+    const struct qb_store_ops *store = archive->options.store;
+    struct qb_error ignored;
+
+    *count = 0;
+    archive->item_count = 0;
+    archive->bytes.length = 0;
+    QB_TRY(qb_journal_take(archive->options.journal, archive->options.items_max, wait_us, keep_item,
+                           archive, error));
+    if (archive->item_count == 0) return true;
+    QB_TRY(is_good(store->archive_begin(archive->options.link, error)));
+    bool is_written = write_batch(archive, error);
+    bool is_done = is_good(store->archive_end(archive->options.link, is_written,
+                                              is_written ? error : &ignored)) &&
+                   is_written;
+    /* After a failure the states in memory are ahead of the store's: read them again. */
+    if (!is_done || archive->cache.count > CACHED_MAX) clear_cache(archive);
+    if (!is_done) return false;
+    *count = archive->item_count;
+    qb_metric_add(QB_METRIC_archive_entries_total, NULL, (int64_t)archive->item_count);
+    qb_metric_set(QB_METRIC_archive_backlog_entries, NULL,
+                  (int64_t)qb_journal_backlog(archive->options.journal));
+    return true;
+}
+
+static void *archive_all(void *argument)
+{
+    struct qb_archiver *archiver = argument;
+    struct qb_archive *archive = archiver->archive;
+    size_t count = 1;
+    size_t since_idle = 0;
+
+    while (!atomic_load(&archiver->is_ending) || count > 0) {
+        struct qb_error error = {""};
+        bool is_done = qb_archive_batch(archive, RETRY_US, &count, &error);
+        if (!is_done) {
+            qb_log(QB_LOG_ERROR, "archive.failed", QB_TEXT("error", error.text));
+            if (atomic_load(&archiver->is_ending)) break; /* the next start goes on */
+            qb_clock_sleep_us(RETRY_US);
+        }
+        since_idle += count;
+        if (archive->options.idle == NULL || (count > 0 && since_idle < 5000)) continue;
+        if (since_idle > 0) archive->options.idle(archive->options.context);
+        since_idle = 0;
+    }
+    return NULL;
+}
+
+struct qb_archiver *qb_archiver_new(struct qb_archive *archive)
+{
+    struct qb_archiver *archiver = calloc(1, sizeof *archiver);
+
+    QB_ASSERT(archiver != NULL);
+    archiver->archive = archive;
+    int failed = pthread_create(&archiver->thread, NULL, archive_all, archiver);
+    QB_ASSERT(failed == 0);
+    return archiver;
+}
+
+void qb_archiver_free(struct qb_archiver **archiver)
+{
+    struct qb_archiver *old = *archiver;
+
+    *archiver = NULL;
+    if (old == NULL) return;
+    atomic_store(&old->is_ending, true);
+    (void)pthread_join(old->thread, NULL);
+    free(old);
+}

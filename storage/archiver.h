@@ -1,0 +1,42 @@
+/*
+ * From the journal into the store's tables: each auction's entries are folded in order, and entry,
+ * verdict, chain, bids, the auction's state and, once it is sold, the pending payment are written
+ * in one transaction a batch, which settles the journal too. Idempotent by (auction, seq).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/attributes.h"
+#include "base/error.h"
+#include "storage/journal.h"
+#include "storage/store.h"
+
+struct qb_archive;
+struct qb_archiver;
+
+struct qb_archive_options {
+    struct qb_journal *journal;
+    const struct qb_store_ops *store;
+    struct qb_store_link *link;  /* used by the archive alone */
+    size_t items_max;            /* of a batch */
+    void (*idle)(void *context); /* called between batches: a checkpoint, say; may be null */
+    void *context;
+};
+
+/* What batches share: the folded states of the newest auctions. */
+struct qb_archive *qb_archive_new(const struct qb_archive_options *options);
+void qb_archive_free(struct qb_archive **archive);
+
+/*
+ * One batch: waits up to `wait_us` for entries, archives them, settles them. `*count` gets how many
+ * there were. False with `error` set: nothing was archived; try again later.
+ */
+QB_MUST_USE bool qb_archive_batch(struct qb_archive *archive, int64_t wait_us, size_t *count,
+                                  struct qb_error *error);
+
+/* A thread that archives until it is freed, and then what is left. `archive` is borrowed. */
+struct qb_archiver *qb_archiver_new(struct qb_archive *archive);
+void qb_archiver_free(struct qb_archiver **archiver);

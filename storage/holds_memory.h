@@ -1,0 +1,46 @@
+/*
+ * What an account may do, over all auctions and threads: its exposure (rules.md 10) and its bids in
+ * a minute (security.md S47). In memory: summed anew from the auctions at a start.
+ *
+ * Any thread; one mutex, held for a few hundred nanoseconds.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/attributes.h"
+#include "bidding/entry.h"
+
+struct qb_holds;
+
+struct qb_holds_options {
+    uint32_t bids_max; /* in any window */
+    int64_t window_us;
+    size_t users_max; /* accounts remembered for the bid limit; the idle ones are forgotten */
+};
+
+struct qb_holds *qb_holds_new(const struct qb_holds_options *options);
+void qb_holds_free(struct qb_holds **holds);
+
+/* The most that `user` may have at stake in `currency`; -1: no limit. */
+void qb_holds_limit_set(struct qb_holds *holds, qb_id user, const char *currency, int64_t amount);
+
+/*
+ * Reserves `max` for a bid that is on its way; a later reservation for the same auction counts only
+ * with what it has more. Reservations that were never decided are dropped after 15 s.
+ *
+ * mono_us  monotonic time
+ * returns  what the account can grant in this auction: the entry's `allowance`; -1: no limit
+ */
+int64_t qb_holds_reserve(struct qb_holds *holds, qb_id user, const char *currency, qb_id auction,
+                         const uint8_t bid_id[QB_BID_ID_BYTES], int64_t max, int64_t mono_us);
+
+/* What the folded state of `auction` as of `seq` holds of `user`: the own maximum, or 0. An older
+ * seq never overwrites a newer one. Reservations of that auction are dropped. */
+void qb_holds_set(struct qb_holds *holds, qb_id user, qb_id auction, uint64_t seq, int64_t amount);
+
+/* Lets a submission through (0), or tells how long to wait, in us. The same bid_id inside the
+ * window takes no second place. */
+int64_t qb_holds_admit(struct qb_holds *holds, qb_id user, const uint8_t bid_id[QB_BID_ID_BYTES],
+                       int64_t mono_us);

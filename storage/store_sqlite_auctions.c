@@ -1,0 +1,273 @@
+#include <string.h>
+
+#include "base/clock.h"
+#include "storage/store_sqlite_parts.h"
+
+#define WATCHES_MAX      1000
+#define SEARCH_WORDS_MAX 8
+
+#define LISTING_COLUMNS                                                                            \
+    "SELECT id, seller, title, description, category, image, currency, is_private, created_us, "   \
+    "starts_at_us, start_price, buy_now, applied_seq, status, outcome, price, bids, ends_at_us, "  \
+    "winner, final_price, sort_price FROM auctions "
+
+static void read_listing(struct qb_statement *query, struct qb_listing *listing)
+{
+    (void)memset(listing, 0, sizeof *listing);
+    listing->id = (qb_id)qb_column_int(query, 0);
+    listing->seller = (qb_id)qb_column_int(query, 1);
+    qb_column_copy(query, 2, listing->title, sizeof listing->title);
+    qb_column_copy(query, 3, listing->description, sizeof listing->description);
+    qb_column_copy(query, 4, listing->category, sizeof listing->category);
+    qb_column_copy(query, 5, listing->image, sizeof listing->image);
+    qb_column_copy(query, 6, listing->currency, sizeof listing->currency);
+    listing->is_private = qb_column_int(query, 7) != 0;
+    listing->created_us = qb_column_int(query, 8);
+    listing->starts_at_us = qb_column_int(query, 9);
+    listing->start_price = qb_column_int(query, 10);
+    listing->buy_now = qb_column_int(query, 11);
+    listing->applied_seq = (uint64_t)qb_column_int(query, 12);
+    listing->status = (uint8_t)qb_column_int(query, 13);
+    listing->outcome = (uint8_t)qb_column_int(query, 14);
+    listing->price = qb_column_int(query, 15);
+    listing->bids = (uint32_t)qb_column_int(query, 16);
+    listing->ends_at_us = qb_column_int(query, 17);
+    listing->winner = (qb_id)qb_column_int(query, 18);
+    listing->final_price = qb_column_int(query, 19);
+}
+
+enum qb_store_result qb_store_listing_add(struct qb_store_link *link,
+                                          const struct qb_listing *listing, struct qb_error *error)
+{
+    struct qb_statement *insert = qb_sql(
+        link->sql,
+        "INSERT INTO auctions (id, seller, title, description, category, image, currency, "
+        "is_private, created_us, starts_at_us, start_price, buy_now, ends_at_us, sort_price) "
+        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?11)");
+
+    qb_bind_int(insert, 1, (int64_t)listing->id);
+    qb_bind_int(insert, 2, (int64_t)listing->seller);
+    qb_bind_text(insert, 3, listing->title);
+    qb_bind_text(insert, 4, listing->description);
+    qb_bind_text(insert, 5, listing->category);
+    qb_bind_text(insert, 6, listing->image);
+    qb_bind_text(insert, 7, listing->currency);
+    qb_bind_int(insert, 8, listing->is_private);
+    qb_bind_int(insert, 9, listing->created_us);
+    qb_bind_int(insert, 10, listing->starts_at_us);
+    qb_bind_int(insert, 11, listing->start_price);
+    qb_bind_int(insert, 12, listing->buy_now);
+    qb_bind_int(insert, 13, listing->ends_at_us);
+    return qb_store_write(link, insert, error);
+}
+
+enum qb_store_result qb_store_listing_get(struct qb_store_link *link, qb_id id,
+                                          struct qb_listing *listing, struct qb_error *error)
+{
+    struct qb_statement *query = qb_sql(link->sql, LISTING_COLUMNS "WHERE id = ?");
+
+    qb_bind_int(query, 1, (int64_t)id);
+    enum qb_step step = qb_step(query, error);
+    if (step != QB_STEP_ROW) return step == QB_STEP_DONE ? QB_STORE_NOT_FOUND : QB_STORE_FAILED;
+    read_listing(query, listing);
+    qb_sql_end(query);
+    return QB_STORE_OK;
+}
+
+/* The words of a search as an FTS5 query: each quoted, so that nothing in it is an operator, and a
+ * prefix. Returns false without any word. */
+static bool words_query(const char *search, char *query, size_t room)
+{
+    size_t length = 0;
+    unsigned words = 0;
+    bool is_inside = false;
+
+    for (const char *at = search; at != NULL && *at != '\0' && length + 8 < room; at++) {
+        bool is_space = (unsigned char)*at <= ' ';
+        if (is_space && is_inside) {
+            query[length++] = '"';
+            query[length++] = '*';
+            query[length++] = ' ';
+            is_inside = false;
+        }
+        if (is_space) continue;
+        if (!is_inside) {
+            if (words++ == SEARCH_WORDS_MAX) break;
+            query[length++] = '"';
+            is_inside = true;
+        }
+        if (*at == '"') query[length++] = '"';
+        query[length++] = *at;
+    }
+    if (is_inside) {
+        query[length++] = '"';
+        query[length++] = '*';
+    }
+    query[length] = '\0';
+    return words > 0;
+}
+
+/* Filters that are not wanted are bound as empty or 0. ?1 category, ?2 currency, ?3 seller,
+ * ?4 bidder, ?5 watcher, ?6 with private, ?7 phase, ?8 now, ?9 after key, ?10 after id, ?11 rows,
+ * ?12 words. */
+#define FILTERS                                                                                    \
+    "status > 0 AND (?1 = '' OR category = ?1) AND (?2 = '' OR currency = ?2) "                    \
+    "AND (?3 = 0 OR seller = ?3) "                                                                 \
+    "AND (?4 = 0 OR id IN (SELECT auction FROM bids WHERE bidder = ?4)) "                          \
+    "AND (?5 = 0 OR id IN (SELECT auction FROM watches WHERE user = ?5)) "                         \
+    "AND (?6 = 1 OR is_private = 0) "                                                              \
+    "AND (?7 = 0 OR (?7 = 1 AND status < 3 AND starts_at_us > ?8) "                                \
+    "OR (?7 = 2 AND status < 3 AND starts_at_us <= ?8) OR (?7 = 3 AND status >= 3)) "
+#define WORDS "AND id IN (SELECT rowid FROM auction_words WHERE auction_words MATCH ?12) "
+#define UP(key)                                                                                    \
+    "AND (?10 = 0 OR " key " > ?9 OR (" key " = ?9 AND id > ?10)) ORDER BY " key ", id LIMIT ?11"
+#define DOWN(key)                                                                                  \
+    "AND (?10 = 0 OR " key " < ?9 OR (" key " = ?9 AND id < ?10)) "                                \
+    "ORDER BY " key " DESC, id DESC LIMIT ?11"
+
+static const char *const list_sql[4][2] = {
+    [QB_SORT_ENDING_SOON] = {LISTING_COLUMNS "WHERE " FILTERS UP("ends_at_us"),
+                             LISTING_COLUMNS "WHERE " FILTERS WORDS UP("ends_at_us")},
+    [QB_SORT_NEWEST] = {LISTING_COLUMNS "WHERE " FILTERS DOWN("created_us"),
+                        LISTING_COLUMNS "WHERE " FILTERS WORDS DOWN("created_us")},
+    [QB_SORT_PRICE_UP] = {LISTING_COLUMNS "WHERE " FILTERS UP("sort_price"),
+                          LISTING_COLUMNS "WHERE " FILTERS WORDS UP("sort_price")},
+    [QB_SORT_PRICE_DOWN] = {LISTING_COLUMNS "WHERE " FILTERS DOWN("sort_price"),
+                            LISTING_COLUMNS "WHERE " FILTERS WORDS DOWN("sort_price")},
+};
+
+static int64_t sort_key(const struct qb_listing *listing, enum qb_listing_sort sort)
+{
+    if (sort == QB_SORT_ENDING_SOON) return listing->ends_at_us;
+    if (sort == QB_SORT_NEWEST) return listing->created_us;
+    if (listing->final_price >= 0) return listing->final_price;
+    return listing->price >= 0 ? listing->price : listing->start_price;
+}
+
+enum qb_store_result qb_store_listings(struct qb_store_link *link,
+                                       const struct qb_listing_query *wanted,
+                                       qb_store_listing *each, void *context,
+                                       struct qb_error *error)
+{
+    char words[512];
+    bool has_words = words_query(wanted->search, words, sizeof words);
+    size_t rows = wanted->rows_max < QB_PAGE_ROWS_MAX ? wanted->rows_max : QB_PAGE_ROWS_MAX;
+    struct qb_statement *query = qb_sql(link->sql, list_sql[wanted->sort & 3][has_words]);
+    enum qb_step step = QB_STEP_DONE;
+    struct qb_listing listing;
+
+    qb_bind_text(query, 1, wanted->category != NULL ? wanted->category : "");
+    qb_bind_text(query, 2, wanted->currency != NULL ? wanted->currency : "");
+    qb_bind_int(query, 3, (int64_t)wanted->seller);
+    qb_bind_int(query, 4, (int64_t)wanted->bidder);
+    qb_bind_int(query, 5, (int64_t)wanted->watcher);
+    qb_bind_int(query, 6, wanted->with_private);
+    qb_bind_int(query, 7, wanted->phase);
+    qb_bind_int(query, 8, wanted->now_us);
+    qb_bind_int(query, 9, wanted->after_key);
+    qb_bind_int(query, 10, (int64_t)wanted->after_id);
+    qb_bind_int(query, 11, (int64_t)rows);
+    if (has_words) qb_bind_text(query, 12, words);
+    while ((step = qb_step(query, error)) == QB_STEP_ROW) {
+        read_listing(query, &listing);
+        if (!each(context, &listing, sort_key(&listing, (enum qb_listing_sort)wanted->sort))) break;
+    }
+    qb_sql_end(query);
+    return step == QB_STEP_FAILED ? QB_STORE_FAILED : QB_STORE_OK;
+}
+
+enum qb_store_result qb_store_live(struct qb_store_link *link, bool (*each)(void *, qb_id),
+                                   void *context, struct qb_error *error)
+{
+    struct qb_statement *query =
+        qb_sql(link->sql, "SELECT id FROM auctions WHERE status IN (1, 2) ORDER BY id");
+    enum qb_step step = QB_STEP_DONE;
+
+    while ((step = qb_step(query, error)) == QB_STEP_ROW) {
+        if (!each(context, (qb_id)qb_column_int(query, 0))) break;
+    }
+    qb_sql_end(query);
+    return step == QB_STEP_FAILED ? QB_STORE_FAILED : QB_STORE_OK;
+}
+
+enum qb_store_result qb_store_state(struct qb_store_link *link, qb_id auction, struct qb_lot *lot,
+                                    struct qb_error *error)
+{
+    struct qb_statement *query =
+        qb_sql(link->sql, "SELECT state FROM auctions WHERE id = ? AND state IS NOT NULL");
+    size_t length = 0;
+
+    qb_bind_int(query, 1, (int64_t)auction);
+    enum qb_step step = qb_step(query, error);
+    if (step != QB_STEP_ROW) return step == QB_STEP_DONE ? QB_STORE_NOT_FOUND : QB_STORE_FAILED;
+    const uint8_t *bytes = qb_column_blob(query, 0, &length);
+    bool is_good = qb_lot_decode(bytes, length, lot);
+    qb_sql_end(query);
+    if (is_good) return QB_STORE_OK;
+    (void)qb_error_set(error, "the stored state of an auction cannot be read: the database was "
+                              "changed by something else");
+    return QB_STORE_FAILED;
+}
+
+enum qb_store_result qb_store_watch_set(struct qb_store_link *link, qb_id user, qb_id auction,
+                                        bool is_watched, struct qb_error *error)
+{
+    struct qb_statement *change = NULL;
+
+    if (!is_watched) {
+        change = qb_sql(link->sql, "DELETE FROM watches WHERE user = ? AND auction = ?");
+        qb_bind_int(change, 1, (int64_t)user);
+        qb_bind_int(change, 2, (int64_t)auction);
+        return qb_store_write(link, change, error);
+    }
+    change = qb_sql(link->sql, "INSERT INTO watches (user, auction) SELECT ?1, id FROM auctions "
+                               "WHERE id = ?2 AND (SELECT count(*) FROM watches WHERE user = ?1) "
+                               "< ?3 ON CONFLICT DO NOTHING");
+    qb_bind_int(change, 1, (int64_t)user);
+    qb_bind_int(change, 2, (int64_t)auction);
+    qb_bind_int(change, 3, WATCHES_MAX);
+    enum qb_store_result result = qb_store_write(link, change, error);
+    if (result != QB_STORE_OK || qb_sqlite_changes(link->sql) > 0) return result;
+    struct qb_statement *look =
+        qb_sql(link->sql, "SELECT EXISTS (SELECT 1 FROM watches WHERE user = ?1 AND auction = ?2), "
+                          "EXISTS (SELECT 1 FROM auctions WHERE id = ?2)");
+    qb_bind_int(look, 1, (int64_t)user);
+    qb_bind_int(look, 2, (int64_t)auction);
+    if (qb_step(look, error) != QB_STEP_ROW) return QB_STORE_FAILED;
+    bool is_there = qb_column_int(look, 0) != 0;
+    bool is_known = qb_column_int(look, 1) != 0;
+    qb_sql_end(look);
+    if (is_there) return QB_STORE_OK;
+    return is_known ? QB_STORE_TAKEN : QB_STORE_NOT_FOUND;
+}
+
+enum qb_store_result qb_store_image_add(struct qb_store_link *link, const uint8_t *hash,
+                                        const char *type, const void *bytes, size_t length,
+                                        qb_id owner, struct qb_error *error)
+{
+    struct qb_statement *insert =
+        qb_sql(link->sql, "INSERT INTO images (hash, type, bytes, owner) VALUES (?, ?, ?, ?) ON "
+                          "CONFLICT DO NOTHING");
+
+    qb_bind_blob(insert, 1, hash, QB_IMAGE_HASH_BYTES);
+    qb_bind_text(insert, 2, type);
+    qb_bind_blob(insert, 3, bytes, length);
+    qb_bind_int(insert, 4, (int64_t)owner);
+    return qb_store_write(link, insert, error);
+}
+
+enum qb_store_result qb_store_image(struct qb_store_link *link, const uint8_t *hash,
+                                    void (*take)(void *, const char *, const void *, size_t),
+                                    void *context, struct qb_error *error)
+{
+    struct qb_statement *query = qb_sql(link->sql, "SELECT type, bytes FROM images WHERE hash = ?");
+    size_t length = 0;
+
+    qb_bind_blob(query, 1, hash, QB_IMAGE_HASH_BYTES);
+    enum qb_step step = qb_step(query, error);
+    if (step != QB_STEP_ROW) return step == QB_STEP_DONE ? QB_STORE_NOT_FOUND : QB_STORE_FAILED;
+    const void *bytes = qb_column_blob(query, 1, &length);
+    take(context, qb_column_text(query, 0), bytes, length);
+    qb_sql_end(query);
+    return QB_STORE_OK;
+}

@@ -1,0 +1,87 @@
+/*
+ * The operations of the embedded store, by file; private to storage/store_sqlite*.c. What each
+ * promises stands in store.h.
+ */
+#pragma once
+
+#include "storage/store_sqlite.h"
+
+struct qb_store_link {
+    struct qb_sqlite *sql;
+};
+
+/* A statement that returns no rows, in a transaction of its own. */
+enum qb_store_result qb_store_write(struct qb_store_link *link, struct qb_statement *statement,
+                                    struct qb_error *error);
+
+/* store_sqlite_accounts.c */
+enum qb_store_result qb_store_user_add(struct qb_store_link *, const struct qb_user *,
+                                       struct qb_error *);
+enum qb_store_result qb_store_user_by_email(struct qb_store_link *, const char *, struct qb_user *,
+                                            struct qb_error *);
+enum qb_store_result qb_store_user_by_id(struct qb_store_link *, qb_id, struct qb_user *,
+                                         struct qb_error *);
+enum qb_store_result qb_store_user_update(struct qb_store_link *, const struct qb_user *,
+                                          struct qb_error *);
+enum qb_store_result qb_store_login_add(struct qb_store_link *, const struct qb_login *,
+                                        struct qb_error *);
+enum qb_store_result qb_store_login_find(struct qb_store_link *, const uint8_t *, struct qb_login *,
+                                         struct qb_error *);
+enum qb_store_result qb_store_login_remove(struct qb_store_link *, const uint8_t *,
+                                           struct qb_error *);
+enum qb_store_result qb_store_limit_set(struct qb_store_link *, qb_id, const char *, int64_t,
+                                        struct qb_error *);
+enum qb_store_result qb_store_limits(struct qb_store_link *,
+                                     bool (*)(void *, qb_id, const char *, int64_t), void *,
+                                     struct qb_error *);
+
+/* store_sqlite_auctions.c */
+enum qb_store_result qb_store_listing_add(struct qb_store_link *, const struct qb_listing *,
+                                          struct qb_error *);
+enum qb_store_result qb_store_listing_get(struct qb_store_link *, qb_id, struct qb_listing *,
+                                          struct qb_error *);
+enum qb_store_result qb_store_listings(struct qb_store_link *, const struct qb_listing_query *,
+                                       qb_store_listing *, void *, struct qb_error *);
+enum qb_store_result qb_store_live(struct qb_store_link *, bool (*)(void *, qb_id), void *,
+                                   struct qb_error *);
+enum qb_store_result qb_store_state(struct qb_store_link *, qb_id, struct qb_lot *,
+                                    struct qb_error *);
+enum qb_store_result qb_store_watch_set(struct qb_store_link *, qb_id, qb_id, bool,
+                                        struct qb_error *);
+enum qb_store_result qb_store_image_add(struct qb_store_link *, const uint8_t *, const char *,
+                                        const void *, size_t, qb_id, struct qb_error *);
+enum qb_store_result qb_store_image(struct qb_store_link *, const uint8_t *,
+                                    void (*)(void *, const char *, const void *, size_t), void *,
+                                    struct qb_error *);
+
+/* store_sqlite_history.c */
+enum qb_store_result qb_store_entries(struct qb_store_link *, qb_id, uint64_t, size_t,
+                                      qb_store_archived *, void *, struct qb_error *);
+enum qb_store_result qb_store_entry_by_bid_id(struct qb_store_link *, qb_id, const uint8_t *,
+                                              struct qb_archived *, uint8_t *, struct qb_error *);
+enum qb_store_result qb_store_bids(struct qb_store_link *, qb_id, uint64_t, size_t, qb_store_bid *,
+                                   void *, struct qb_error *);
+enum qb_store_result qb_store_bids_of(struct qb_store_link *, qb_id, qb_id, size_t, qb_store_bid *,
+                                      void *, struct qb_error *);
+enum qb_store_result qb_store_payments_of(struct qb_store_link *, qb_id, qb_id, size_t,
+                                          qb_store_payment *, void *, struct qb_error *);
+enum qb_store_result qb_store_payment_of_auction(struct qb_store_link *, qb_id, struct qb_payment *,
+                                                 struct qb_error *);
+
+/* store_sqlite_archive.c */
+enum qb_store_result qb_store_archive_begin(struct qb_store_link *, struct qb_error *);
+enum qb_store_result qb_store_archive_records(struct qb_store_link *, qb_id,
+                                              bool (*)(void *, const struct qb_bid_record *),
+                                              void *, struct qb_error *);
+enum qb_store_result qb_store_archive_entry(struct qb_store_link *, const struct qb_entry *,
+                                            const struct qb_archived *, struct qb_error *);
+enum qb_store_result qb_store_archive_struck(struct qb_store_link *, qb_id, uint64_t,
+                                             struct qb_error *);
+enum qb_store_result qb_store_archive_state(struct qb_store_link *, const struct qb_lot *,
+                                            struct qb_error *);
+enum qb_store_result qb_store_archive_payment(struct qb_store_link *, const struct qb_payment *,
+                                              struct qb_error *);
+enum qb_store_result qb_store_archive_conflict(struct qb_store_link *, qb_id, uint64_t,
+                                               const uint8_t *, size_t, struct qb_error *);
+enum qb_store_result qb_store_archive_end(struct qb_store_link *, bool, struct qb_error *);
+enum qb_store_result qb_store_epoch_next(struct qb_store_link *, uint32_t *, struct qb_error *);
