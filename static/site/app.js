@@ -1,5 +1,5 @@
 /**
- * The page: header, footer, connection banner and the router. A view is a function that gives
+ * The page: header, connection banner and the router. A view is a function that gives
  * {title, node, stop}; it lives from one navigation to the next.
  */
 import { api } from "./core/api.js";
@@ -124,7 +124,7 @@ document.addEventListener("click", (event) => {
   navigate(link.pathname + link.search);
 });
 
-// Header and footer.
+// The header.
 
 function headerLinks() {
   const help = h("a", { href: "/help" }, "Help");
@@ -140,32 +140,12 @@ function headerLinks() {
 }
 
 function drawHeader() {
-  document
-    .getElementById("top")
-    .replaceChildren(
-      h(
-        "div",
-        { class: "bar" },
-        h(
-          "a",
-          { href: "/", class: "brand" },
-          h("img", { src: "/static/logo.svg", alt: "", width: "28", height: "28" }),
-          "QuickBid",
-        ),
-        h("nav", { class: "links", "aria-label": "Main" }, headerLinks()),
-      ),
-    );
-  document
-    .getElementById("foot")
-    .replaceChildren(
-      h("p", {}, "Every bid is numbered, kept and checkable. Times are the server's."),
-      h("p", {}, h("a", { href: "/help" }, "How bidding works")),
-    );
+  document.getElementById("links").replaceChildren(...headerLinks());
   markCurrent();
 }
 
 function markCurrent() {
-  for (const link of document.querySelectorAll("#top nav a")) {
+  for (const link of document.querySelectorAll("#links a")) {
     const isHere =
       link.pathname === location.pathname ||
       (link.pathname === "/me/bids" && location.pathname.startsWith("/me"));
