@@ -17,7 +17,7 @@
 
 struct qb_connection;
 
-/* Called by the connection; `session` is what qb_connection_begin() got. */
+/* Called by the connection; `session` is what qb_server_accept_websocket() got. */
 struct qb_connection_handlers {
     /* A whole text message, valid UTF-8, zero byte behind it; borrowed. */
     void (*message)(void *session, char *text, size_t length);
@@ -55,3 +55,8 @@ void qb_connection_close(struct qb_connection *connection, enum qb_close reason,
 const struct qb_peer *qb_connection_peer(const struct qb_connection *connection);
 /* Monotonic time at which the last byte of the message being handled was read. */
 int64_t qb_connection_read_us(const struct qb_connection *connection);
+
+/* Sends an empty ping. The caller has looked at qb_connection_is_blocked(). */
+void qb_connection_ping(struct qb_connection *connection);
+/* Monotonic time at which the last byte of any kind was read, pongs among them. */
+int64_t qb_connection_heard_us(const struct qb_connection *connection);
