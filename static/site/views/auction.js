@@ -11,7 +11,7 @@ import { navigate, signInPath } from "../core/nav.js";
 import { client, resolveLeftovers, session } from "../core/session.js";
 import { day, leftInWords, onTick } from "../core/time.js";
 import { toast } from "../core/toast.js";
-import { bidForm } from "./bidform.js";
+import { bidForm, isBad } from "./bidform.js";
 import { isOver, phaseOf, picture } from "./card.js";
 import { historyList } from "./history.js";
 import { title } from "./list.js";
@@ -200,7 +200,10 @@ export async function auctionView({ parameter: auction, signal }) {
   followNews(auction, verdict.say, signal);
   await parts.history.start().catch(() => {}); // the live updates fetch again what is missing
   resolveLeftovers(auction, (answer) =>
-    verdict.say(`Your last bid: ${verdictText(answer, null, currency)}`, "good"),
+    verdict.say(
+      `Your last bid: ${verdictText(answer, null, currency)}`,
+      isBad(answer) ? "bad" : "good",
+    ),
   );
   return {
     title: listing.title,

@@ -6,6 +6,7 @@ import { actionButton, confirm, field, h, select, setText, show } from "../core/
 import { money } from "../core/money.js";
 import { signInPath } from "../core/nav.js";
 import { client, session, withKey } from "../core/session.js";
+import { toast } from "../core/toast.js";
 import { maximumForm } from "./maximum.js";
 import { refusalText, verdictText } from "./words.js";
 
@@ -17,7 +18,7 @@ const reasons = [
   ["seller_unreachable", "The seller cannot be reached"],
 ];
 
-const isBad = ({ verdict }) => verdict === "outbid" || verdict === "void";
+export const isBad = ({ verdict }) => verdict === "outbid" || verdict === "void";
 
 /** The smallest bid that would do, in one tap. */
 function quickBid(table) {
@@ -106,6 +107,12 @@ export function bidForm(listing, { say, hasBid: hadBid }) {
   let isBusy = false;
   let hasBid = hadBid;
 
+  /** Says how a command ended, also to somebody who has gone to another view meanwhile. */
+  const conclude = (text, kind) => {
+    if (node.isConnected) say(text, kind);
+    else toast(text, { kind, href: `/a/${auction}`, linkText: listing.title });
+  };
+
   /** What the parts share: the newest sight, and the way to a verdict. */
   const table = {
     sight: null,
@@ -123,10 +130,10 @@ export function bidForm(listing, { say, hasBid: hadBid }) {
       try {
         const verdict = await withKey(auction, command);
         hasBid = true;
-        say(verdictText(verdict, max, currency), isBad(verdict) ? "bad" : "good");
+        conclude(verdictText(verdict, max, currency), isBad(verdict) ? "bad" : "good");
         maximum.clear();
       } catch (error) {
-        say(refusalText(error, currency), "bad");
+        conclude(refusalText(error, currency), "bad");
       } finally {
         isBusy = false;
         node.removeAttribute("aria-busy");

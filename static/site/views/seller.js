@@ -27,11 +27,63 @@ const done = {
   resume: "Bidding goes on.",
   cancel: "The auction was cancelled.",
   reserve: "The reserve was lowered.",
+  block: "This bidder can bid here no more. Bids made before stay.",
+  unblock: "This bidder may bid here again.",
 };
+
+const LABEL_CHARACTERS = 5;
+
+/** Lowers the reserve, after asking. */
+function reserveForm(currency, send) {
+  const amount = h("input", { type: "text", inputmode: "decimal", autocomplete: "off" });
+  const row = field(`New reserve in ${currency}`, amount, {
+    hint: "It can only go down, and only while 12 hours or more are left.",
+  });
+  const submit = async (event) => {
+    event.preventDefault();
+    const reserve = parseMoney(amount.value, currency);
+    row.setError(reserve ? null : "Write an amount.");
+    if (!reserve) return;
+    const question = {
+      title: `Lower the reserve to ${money(reserve, currency)}?`,
+      text: "It cannot be raised again.",
+      yes: "Lower it",
+    };
+    if ((await confirm(question)) && (await send("reserve", { reserve }))) amount.value = "";
+  };
+  return h("form", { class: "inline-form", novalidate: true, onsubmit: submit }, [
+    row,
+    h("button", { class: "button" }, "Lower reserve"),
+  ]);
+}
+
+/** Blocks and unblocks by pseudonym, as the list of bids shows it. */
+function blockForm(send) {
+  const input = h("input", {
+    type: "text",
+    autocomplete: "off",
+    autocapitalize: "characters",
+    maxlength: LABEL_CHARACTERS,
+  });
+  const row = field("Bidder", input, { hint: "The five characters from the list of bids." });
+  const act = (name, text) =>
+    actionButton(text, { class: "button" }, async () => {
+      const label = input.value.trim().toUpperCase();
+      const isLabel = label.length === LABEL_CHARACTERS;
+      row.setError(isLabel ? null : "Write the bidder's five characters, like K7Q2F.");
+      if (isLabel && (await send(name, { label }))) input.value = "";
+    });
+  return h("details", { class: "why" }, [
+    h("summary", {}, "Block a bidder"),
+    row,
+    h("div", { class: "actions start" }, act("block", "Block"), act("unblock", "Unblock")),
+  ]);
+}
 
 /** `update(phase, state)`; the caller decides whether it is the seller who looks. */
 export function sellerPanel(auction, currency) {
   const said = h("p", { class: "verdict", role: "status" });
+  /** Does one thing; true when it was done. */
   const send = async (act, body) => {
     try {
       await api("POST", `/api/auctions/${auction}/${act}`, { body });
@@ -49,45 +101,23 @@ export function sellerPanel(auction, currency) {
   const pause = button("pause", "Pause", "button");
   const resume = button("resume", "Resume", "button main");
   const cancel = button("cancel", "Cancel auction", "button grave");
-  const amount = h("input", { type: "text", inputmode: "decimal", autocomplete: "off" });
-  const row = field(`New reserve in ${currency}`, amount, {
-    hint: "It can only go down, and only while 12 hours or more are left.",
-  });
-  const lower = h(
-    "form",
-    {
-      class: "inline-form",
-      novalidate: true,
-      onsubmit: async (event) => {
-        event.preventDefault();
-        const reserve = parseMoney(amount.value, currency);
-        row.setError(reserve === null || reserve === 0 ? "Write an amount." : null);
-        if (!reserve) return;
-        const question = {
-          title: `Lower the reserve to ${money(reserve, currency)}?`,
-          text: "It cannot be raised again.",
-          yes: "Lower it",
-        };
-        if ((await confirm(question)) && (await send("reserve", { reserve }))) amount.value = "";
-      },
-    },
-    row,
-    h("button", { class: "button" }, "Lower reserve"),
-  );
-  const node = h(
-    "section",
-    { class: "panel", "aria-labelledby": "seller-title" },
+  const lower = reserveForm(currency, send);
+  const block = blockForm(send);
+  const node = h("section", { class: "panel stack", "aria-labelledby": "seller-title" }, [
     h("h2", { id: "seller-title" }, "Your auction"),
     h("div", { class: "actions start" }, pause, resume, cancel),
     lower,
+    block,
     said,
-  );
+  ]);
   node.update = (phase, state) => {
     const isRunning = phase === "open" || phase === "closing";
+    const isAlive = isRunning || phase === "paused" || phase === "scheduled";
     show(pause, isRunning);
     show(resume, phase === "paused");
-    show(cancel, isRunning || phase === "paused" || phase === "scheduled");
-    show(lower, state.reserve === "not_met" && (isRunning || phase === "scheduled"));
+    show(cancel, isAlive);
+    show(lower, isAlive && phase !== "paused" && state.reserve === "not_met");
+    show(block, isAlive);
   };
   return node;
 }
