@@ -28,6 +28,8 @@ struct qb_api_options {
     struct qb_token_keys *keys;
     struct qb_auth_limits *limits;
     struct qb_tickets *tickets;
+    struct qb_holds *holds;  /* storage/holds_memory.h: a limit that an admin sets works at once */
+    bool is_metrics_public;  /* /metrics for any address, not only loopback */
     struct qb_origin *origin;
     const char *origins;     /* comma-separated allowed Origin values; empty: same host */
     const char *admin_email; /* lower case; empty: none */

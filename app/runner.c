@@ -125,6 +125,11 @@ void qb_runners_free(struct qb_runners **runners)
     free(old);
 }
 
+struct qb_ledger *qb_runner_ledger(struct qb_runner *runner)
+{
+    return runner->ledger;
+}
+
 struct qb_runner *qb_runners_home(struct qb_runners *all, qb_id auction)
 {
     /* The low bits of an id are random: the same spread in every run, which logs and tests need. */

@@ -55,6 +55,9 @@ void qb_runner_set_edge(struct qb_runner *runner, struct qb_edge *edge);
 /* The runner on which `auction` is at home. */
 struct qb_runner *qb_runners_home(struct qb_runners *runners, qb_id auction);
 
+/* Its ledger, for the start; borrowed. */
+struct qb_ledger *qb_runner_ledger(struct qb_runner *runner);
+
 /* At start, before the loops run: an auction rebuilt from its log, with the records of its bids;
  * then its newest entries, oldest first. False: no room (auctions_max). */
 QB_MUST_USE bool qb_runner_restore(struct qb_runner *runner, const struct qb_lot *lot,

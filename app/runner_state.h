@@ -13,6 +13,7 @@
 #include "storage/holds_memory.h"
 #include "storage/journal.h"
 #include "storage/ledger.h"
+#include "storage/store.h"
 
 /* An entry as watchers may know it, kept for clients that resume and for resends. */
 struct qb_ring_item {

@@ -5,7 +5,7 @@
 #include <sys/resource.h>
 
 #include "app/drain.h"
-#include "app/server.h"
+#include "app/replica.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
@@ -40,20 +40,20 @@ int qb_serve(const struct qb_settings *wanted, const char *argument)
     qb_metric_set(QB_METRIC_build_info, QB_VERSION, 1);
     qb_settings_log(&settings);
     raise_descriptors(&settings);
-    struct qb_server *server = qb_server_new(&settings, &error);
-    if (server == NULL) {
+    struct qb_replica *replica = qb_replica_new(&settings, &error);
+    if (replica == NULL) {
         qb_log(QB_LOG_ERROR, "start.failed", QB_TEXT("error", error.text));
         return 1;
     }
-    qb_server_run(server);
-    qb_log(QB_LOG_INFO, "server.ready", QB_INT("port", qb_server_port(server)),
-           QB_INT("threads", qb_server_threads(server)),
+    qb_replica_run(replica);
+    qb_log(QB_LOG_INFO, "server.ready", QB_INT("port", qb_replica_port(replica)),
+           QB_INT("threads", qb_replica_threads(replica)),
            QB_INT("auctions", qb_metric_value(QB_METRIC_auctions_live, NULL)),
            QB_INT("start_ms", (qb_clock_mono_us() - began_us) / QB_MS_US));
     int signal = qb_drain_wait_signal();
     qb_log(QB_LOG_INFO, "server.draining", QB_INT("signal", signal));
-    bool is_clean = qb_server_drain(server);
-    qb_server_free(&server);
+    bool is_clean = qb_replica_drain(replica);
+    qb_replica_free(&replica);
     qb_log(QB_LOG_INFO, "server.stopped", QB_INT("clean", is_clean));
     return is_clean ? 0 : 1;
 }

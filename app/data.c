@@ -1,0 +1,107 @@
+#include "app/data.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/log.h"
+#include "storage/folder_lock.h"
+#include "storage/journal_sqlite.h"
+#include "storage/migrate.h"
+#include "storage/store_sqlite.h"
+
+static void checkpoint(void *context)
+{
+    struct qb_data *data = context;
+    qb_sqlite_checkpoint(qb_store_sqlite_link(data->link));
+}
+
+static bool migrate(struct qb_data *data, struct qb_error *error)
+{
+    size_t count = 0;
+    const struct qb_migration *migrations = qb_migrations_sqlite(&count);
+    struct qb_sqlite *sql = qb_sqlite_open(data->database, error);
+
+    if (sql == NULL) return false;
+    bool is_done = qb_migrate(sql, migrations, count, &data->migrated, error);
+    qb_sqlite_close(&sql);
+    return is_done;
+}
+
+/* What a crash left between journal and tables. */
+static bool archive_rest(struct qb_data *data, struct qb_error *error)
+{
+    size_t count = 1;
+    size_t sum = 0;
+
+    while (count > 0) {
+        QB_TRY(qb_archive_batch(data->archive, 0, &count, error));
+        sum += count;
+    }
+    if (sum > 0) qb_log(QB_LOG_INFO, "journal.recovered", QB_INT("entries", sum));
+    return true;
+}
+
+static bool open_parts(struct qb_data *data, const struct qb_settings *settings,
+                       struct qb_error *error)
+{
+    char path[512];
+
+    (void)snprintf(path, sizeof path, "%.480s/quickbid.db", settings->data_dir);
+    data->database = qb_database_open(path, error);
+    if (data->database == NULL) return false;
+    QB_TRY(migrate(data, error));
+    data->store = qb_store_sqlite_new(data->database);
+    data->link = data->store->ops->open(data->store, error);
+    if (data->link == NULL) return false;
+    const struct qb_journal_sqlite_options journal = {
+        .database = data->database,
+        .waiting_bytes_max = (size_t)settings->journal_waiting_bytes,
+    };
+    data->journal = qb_journal_sqlite_new(&journal, error);
+    if (data->journal == NULL) return false;
+    /* Batch and settling in one transaction: a crash between the two cannot be. */
+    qb_journal_sqlite_share(data->journal, qb_store_sqlite_link(data->link));
+    const struct qb_archive_options archive = {
+        .journal = data->journal,
+        .store = data->store->ops,
+        .link = data->link,
+        .items_max = (size_t)settings->archive_batch,
+        .idle = checkpoint,
+        .context = data,
+    };
+    data->archive = qb_archive_new(&archive);
+    return archive_rest(data, error);
+}
+
+bool qb_data_open(struct qb_data *data, const struct qb_settings *settings, struct qb_error *error)
+{
+    (void)memset(data, 0, sizeof *data);
+    (void)umask(0077); /* what is written here is nobody else's to read */
+    data->lock = qb_folder_lock(settings->data_dir, error);
+    if (data->lock < 0) return false;
+    if (open_parts(data, settings, error)) return true;
+    qb_data_close(data);
+    return false;
+}
+
+void qb_data_close(struct qb_data *data)
+{
+    struct qb_error error = {""};
+    size_t count = 1;
+
+    if (data->journal != NULL && data->archive != NULL) {
+        bool is_flushed = qb_journal_flush(data->journal, 5 * INT64_C(1000000));
+        if (!is_flushed)
+            qb_log(QB_LOG_WARNING, "journal.not_flushed",
+                   QB_INT("backlog", qb_journal_backlog(data->journal)));
+        while (count > 0 && qb_archive_batch(data->archive, 0, &count, &error)) continue;
+    }
+    qb_archive_free(&data->archive);
+    qb_journal_free(&data->journal);
+    if (data->link != NULL) data->store->ops->close(&data->link);
+    if (data->store != NULL) data->store->ops->free(data->store);
+    data->store = NULL;
+    qb_database_free(&data->database);
+    qb_folder_unlock(data->lock);
+}

@@ -1,0 +1,32 @@
+/*
+ * The embedded side of the ports, opened on one data folder: lock, database with its migrations,
+ * journal, store and archive. What `serve`, `replay`, `seed` and `migrate` share.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "app/settings.h"
+#include "base/error.h"
+#include "storage/archiver.h"
+#include "storage/journal.h"
+#include "storage/sqlite.h"
+#include "storage/store.h"
+
+struct qb_data {
+    int lock;
+    struct qb_database *database;
+    struct qb_store *store;
+    struct qb_journal *journal;
+    struct qb_store_link *link; /* the archive's; this thread's until an archiver runs */
+    struct qb_archive *archive;
+    size_t migrated;
+};
+
+/* Locks the folder, opens and migrates; archives what a crash left in the journal. False with
+ * `error` set: nothing is left open. */
+QB_MUST_USE bool qb_data_open(struct qb_data *data, const struct qb_settings *settings,
+                              struct qb_error *error);
+/* Makes durable and archives what is there, closes. */
+void qb_data_close(struct qb_data *data);

@@ -1,0 +1,493 @@
+#include "app/replica.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "app/admin.h"
+#include "app/auth_limits.h"
+#include "app/commands.h"
+#include "app/data.h"
+#include "app/loop.h"
+#include "app/replica_load.h"
+#include "app/ticket.h"
+#include "app/token.h"
+#include "app/watchdog.h"
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "pubsub/bus_local.h"
+#include "storage/holds_memory.h"
+#include "storage/ledger_memory.h"
+
+#define MAILBOX_MESSAGES  65536
+#define MARKS_MAX         10000
+#define TICKETS_MAX       100000
+#define LIMITED_USERS_MAX 200000
+#define AUTH_FAILURES_MAX 10
+#define MS                1000
+
+/* One I/O thread and what is its own. */
+struct io {
+    struct qb_replica *replica;
+    pthread_t thread;
+    struct qb_loop *loop;
+    struct qb_runner *runner;
+    struct qb_edge *edge;
+    struct qb_api *api;
+    struct qb_commands commands;
+};
+
+struct qb_replica {
+    struct qb_settings settings;
+    struct qb_data data;
+    struct qb_archiver *archiver;
+    struct qb_holds *holds;
+    struct qb_bus *bus;
+    struct qb_work_pool *store_pool;
+    struct qb_work_pool *password_pool;
+    struct qb_runners *runners;
+    struct qb_token_keys *keys;
+    struct qb_auth_limits *limits;
+    struct qb_tickets *tickets;
+    struct qb_watchdog *watchdog;
+    struct io *io;
+    unsigned io_count;
+    uint16_t port;
+    uint32_t epoch;
+    bool is_running;
+    bool is_ready; /* read by all threads, atomically */
+};
+
+static unsigned processors(void)
+{
+    cpu_set_t set;
+
+    if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
+    int count = CPU_COUNT(&set);
+    return count > 0 ? (unsigned)count : 1;
+}
+
+static void *begin_worker(void *context)
+{
+    struct qb_replica *replica = context;
+    struct qb_error error = {""};
+    struct qb_store_link *link = replica->data.store->ops->open(replica->data.store, &error);
+
+    if (link == NULL) qb_log(QB_LOG_ERROR, "store.failed", QB_TEXT("error", error.text));
+    QB_ASSERT(link != NULL); /* it opened for this process a moment ago */
+    return link;
+}
+
+static void end_worker(void *context, void *worker)
+{
+    struct qb_replica *replica = context;
+    struct qb_store_link *link = worker;
+    replica->data.store->ops->close(&link);
+}
+
+static void log_out_here(void *context, void *message)
+{
+    struct io *io = context;
+    uint64_t *login = message;
+
+    qb_edge_log_out(io->edge, *login, QB_CLOSE_LOGGED_OUT);
+    free(login);
+}
+
+/* Ends the sessions of a login on all threads. */
+static void log_out(void *context, uint64_t login)
+{
+    struct qb_replica *replica = context;
+
+    for (unsigned i = 0; i < replica->io_count; i++) {
+        uint64_t *copy = malloc(sizeof *copy);
+        QB_ASSERT(copy != NULL);
+        *copy = login;
+        qb_mailbox_post_answer(qb_loop_mailbox(replica->io[i].loop), log_out_here, &replica->io[i],
+                               copy);
+    }
+}
+
+static void on_request(void *context, struct qb_http_request *request)
+{
+    struct io *io = context;
+    qb_api_request(io->api, request);
+}
+
+static void on_command(void *context, struct qb_session *session, const struct qb_command *command)
+{
+    struct io *io = context;
+    qb_commands_take(&io->commands, session, command);
+}
+
+static void on_room(void *context, qb_id auction, bool is_open)
+{
+    struct io *io = context;
+    qb_runner_room(io->runner, auction, is_open);
+}
+
+static void on_presence(void *context, qb_id user, bool is_here)
+{
+    struct io *io = context;
+    qb_runner_presence(io->runner, user, is_here);
+}
+
+static void on_turn(void *context)
+{
+    struct io *io = context;
+    qb_runner_turn(io->runner);
+}
+
+static void on_timer(void *context)
+{
+    struct io *io = context;
+    qb_runner_timer(io->runner);
+}
+
+static void on_second(void *context)
+{
+    struct io *io = context;
+    qb_runner_second(io->runner);
+}
+
+static struct qb_edge_options edge_options(struct io *io, int listen_fd)
+{
+    const struct qb_settings *s = &io->replica->settings;
+    const int64_t threads = io->replica->io_count;
+
+    return (struct qb_edge_options){
+        .loop = qb_loop_uv(io->loop),
+        .listen_fd = listen_fd,
+        .connections_max = (uint32_t)((s->connections_max + threads - 1) / threads),
+        .connections_per_address = (uint32_t)s->connections_per_address,
+        .connections_per_user = (uint32_t)s->connections_per_user,
+        .handshakes_per_second = (uint32_t)((s->handshakes_per_second + threads - 1) / threads),
+        .head_bytes_max = (uint32_t)s->head_bytes_max,
+        .url_bytes_max = (uint32_t)s->url_bytes_max,
+        .headers_max = (uint32_t)s->headers_max,
+        .body_bytes_max = (uint32_t)s->body_bytes_max,
+        .head_timeout_ms = (uint32_t)s->head_timeout_ms,
+        .keep_alive_ms = (uint32_t)s->keep_alive_ms,
+        .message_bytes_max = (uint32_t)s->message_bytes_max,
+        .messages_per_second = (uint32_t)s->messages_per_second,
+        .messages_burst = (uint32_t)s->messages_burst,
+        .watches_max = (uint32_t)s->watches_max,
+        .outbox_bytes_max = (uint32_t)s->outbox_bytes_max,
+        .first_command_ms = (uint32_t)s->first_command_ms,
+        .ping_ms = (uint32_t)s->ping_ms,
+        .pong_ms = (uint32_t)s->pong_ms,
+        .stalled_ms = (uint32_t)s->stalled_ms,
+        .sweep_slice = (uint32_t)s->sweep_slice,
+        .amount_max = s->amount_max,
+        .hosts = s->hosts,
+        .handlers = {on_request, on_command, on_room, on_presence, io},
+    };
+}
+
+static struct qb_api_options api_options(struct io *io)
+{
+    struct qb_replica *replica = io->replica;
+
+    return (struct qb_api_options){
+        .edge = io->edge,
+        .runner = io->runner,
+        .mailbox = qb_loop_mailbox(io->loop),
+        .store_pool = replica->store_pool,
+        .password_pool = replica->password_pool,
+        .store = replica->data.store,
+        .keys = replica->keys,
+        .limits = replica->limits,
+        .tickets = replica->tickets,
+        .holds = replica->holds,
+        .origins = replica->settings.origins,
+        .is_ready = &replica->is_ready,
+        .is_metrics_public = replica->settings.metrics_public != 0,
+        .amount_max = replica->settings.amount_max,
+        .login_days = (uint32_t)replica->settings.login_days,
+        .token_minutes = (uint32_t)replica->settings.token_minutes,
+        .log_out = log_out,
+        .context = replica,
+    };
+}
+
+/* Sockets and HTTP of one thread; the listeners share the port. */
+static bool open_edge(struct io *io, struct qb_error *error)
+{
+    struct qb_replica *replica = io->replica;
+    int listen_fd = qb_edge_listen(replica->settings.host, &replica->port, error);
+
+    if (listen_fd < 0) return false;
+    const struct qb_edge_options edge = edge_options(io, listen_fd);
+    io->edge = qb_edge_new(&edge, error);
+    if (io->edge == NULL) return false;
+    qb_runner_set_edge(io->runner, io->edge);
+    const struct qb_api_options api = api_options(io);
+    io->api = qb_api_new(&api);
+    io->commands = (struct qb_commands){io->edge, io->runner, io->api};
+    const struct qb_loop_handlers handlers = {on_turn, on_timer, on_second, io};
+    qb_loop_handle(io->loop, &handlers);
+    return true;
+}
+
+static void make_runners(struct qb_replica *replica)
+{
+    const struct qb_settings *s = &replica->settings;
+    const struct qb_runners_options options = {
+        .threads = replica->io_count,
+        .epoch = replica->epoch,
+        .auctions_max = (uint32_t)s->auctions_max,
+        .commands_max = (uint32_t)s->commands_max,
+        .held_max = (uint32_t)s->held_max,
+        .unconfirmed_max = (uint32_t)s->unconfirmed_max,
+        .entries_max = (uint64_t)s->entries_max,
+        .ring_entries = (uint32_t)s->ring_entries,
+        .expires_us = s->command_expires_ms * MS,
+        .pending_us = s->verdict_pending_ms * MS,
+        .over_keep_us = s->over_keep_ms * MS,
+        .journal = replica->data.journal,
+        .bus = replica->bus,
+        .holds = replica->holds,
+        .store_pool = replica->store_pool,
+        .store = replica->data.store->ops,
+    };
+
+    replica->runners = qb_runners_new(&options);
+    for (unsigned i = 0; i < replica->io_count; i++) {
+        struct io *io = &replica->io[i];
+        io->replica = replica;
+        io->loop = qb_loop_new(MAILBOX_MESSAGES);
+        const struct qb_ledger_memory_options ledger = {
+            .epoch = replica->epoch,
+            .mailbox = qb_loop_mailbox(io->loop),
+            .marks_max = MARKS_MAX,
+            .unconfirmed_max = (uint64_t)s->unconfirmed_max * 2, /* the auctioneer's limit first */
+        };
+        io->runner = qb_runner_new(replica->runners, io->loop, qb_ledger_memory_new(&ledger));
+    }
+}
+
+static void make_shared(struct qb_replica *replica)
+{
+    const struct qb_settings *s = &replica->settings;
+    const struct qb_holds_options holds = {
+        .bids_max = (uint32_t)s->bids_per_minute,
+        .window_us = 60 * QB_SECOND_US,
+        .users_max = LIMITED_USERS_MAX,
+    };
+    const struct qb_auth_limits_options limits = {
+        .attempts_max = (uint32_t)s->auth_attempts,
+        .failures_max = AUTH_FAILURES_MAX,
+        .addresses_max = 100000,
+        .accounts_max = 100000,
+    };
+    const struct qb_work_options store = {
+        .threads = (unsigned)s->store_threads,
+        .jobs_max = (size_t)s->store_jobs_max,
+        .worker_begin = begin_worker,
+        .worker_end = end_worker,
+        .context = replica,
+    };
+    /* Two at once: a flood of logins costs memory and processors only so much (S18). */
+    const struct qb_work_options passwords = {.threads = 2,
+                                              .jobs_max = (size_t)s->password_jobs_max};
+
+    replica->holds = qb_holds_new(&holds);
+    replica->limits = qb_auth_limits_new(&limits);
+    replica->tickets = qb_tickets_new(TICKETS_MAX);
+    replica->bus = qb_bus_local_new();
+    replica->store_pool = qb_work_pool_new(&store);
+    replica->password_pool = qb_work_pool_new(&passwords);
+}
+
+static bool open_replica(struct qb_replica *replica, struct qb_error *error)
+{
+    const struct qb_settings *s = &replica->settings;
+    struct qb_data *data = &replica->data;
+
+    QB_TRY(qb_data_open(data, s, error));
+    replica->keys = qb_token_keys_load(s->data_dir, error);
+    if (replica->keys == NULL) return false;
+    QB_TRY(qb_admin_ensure_from_file(data->store->ops, data->link, s->admin_email,
+                                     s->admin_password_file, error));
+    if (data->store->ops->epoch_next(data->link, &replica->epoch, error) != QB_STORE_OK) {
+        return false;
+    }
+    make_shared(replica);
+    make_runners(replica);
+    QB_TRY(qb_replica_load(data, replica->runners, replica->holds, (size_t)s->ring_entries, error));
+    for (unsigned i = 0; i < replica->io_count; i++) {
+        QB_TRY(open_edge(&replica->io[i], error));
+        qb_runner_restored(replica->io[i].runner);
+    }
+    return true;
+}
+
+struct qb_replica *qb_replica_new(const struct qb_settings *settings, struct qb_error *error)
+{
+    struct qb_replica *replica = calloc(1, sizeof *replica);
+
+    QB_ASSERT(replica != NULL);
+    replica->settings = *settings;
+    replica->data.lock = -1;
+    replica->port = (uint16_t)settings->port;
+    replica->io_count = settings->threads > 0 ? (unsigned)settings->threads : processors();
+    replica->io = calloc(replica->io_count, sizeof *replica->io);
+    QB_ASSERT(replica->io != NULL);
+    if (!open_replica(replica, error)) qb_replica_free(&replica);
+    return replica;
+}
+
+static void *run_io(void *argument)
+{
+    struct io *io = argument;
+    qb_loop_run(io->loop);
+    return NULL;
+}
+
+void qb_replica_run(struct qb_replica *replica)
+{
+    struct qb_loop *loops[32];
+
+    replica->archiver = qb_archiver_new(replica->data.archive);
+    for (unsigned i = 0; i < replica->io_count; i++) {
+        loops[i] = replica->io[i].loop;
+        int failed = pthread_create(&replica->io[i].thread, NULL, run_io, &replica->io[i]);
+        QB_ASSERT(failed == 0);
+    }
+    replica->is_running = true;
+    replica->watchdog =
+        qb_watchdog_new(loops, replica->io_count, replica->settings.watchdog_ms * MS);
+    __atomic_store_n(&replica->is_ready, true, __ATOMIC_RELEASE);
+    qb_metric_set(QB_METRIC_ready, NULL, 1);
+}
+
+static void refuse_here(void *context, void *message)
+{
+    struct io *io = context;
+
+    (void)message;
+    qb_edge_refuse_new(io->edge);
+}
+
+static void drain_here(void *context, void *message)
+{
+    struct io *io = context;
+    int64_t spread_ms = io->replica->settings.drain_spread_ms;
+    /* 2,000 clients a second at most come back (reliability.md 2.6). */
+    int64_t by_count_ms = (int64_t)qb_edge_connections(io->edge) * io->replica->io_count / 2;
+
+    (void)message;
+    if (by_count_ms > spread_ms) spread_ms = by_count_ms;
+    qb_edge_drain(io->edge, (uint32_t)spread_ms);
+}
+
+static void on_all(struct qb_replica *replica, qb_mailbox_call *call)
+{
+    for (unsigned i = 0; i < replica->io_count; i++) {
+        qb_mailbox_post_answer(qb_loop_mailbox(replica->io[i].loop), call, &replica->io[i], NULL);
+    }
+}
+
+/* Waits until `count()` is 0, or the time is over. */
+static bool await_zero(struct qb_replica *replica, uint64_t (*count)(struct qb_replica *),
+                       int64_t timeout_us)
+{
+    int64_t until_us = qb_clock_mono_us() + timeout_us;
+
+    while (count(replica) > 0 && qb_clock_mono_us() < until_us) qb_clock_sleep_us(5 * MS);
+    return count(replica) == 0;
+}
+
+static uint64_t open_requests(struct qb_replica *replica)
+{
+    return qb_runners_open_requests(replica->runners);
+}
+
+static uint64_t open_connections(struct qb_replica *replica)
+{
+    (void)replica;
+    return (uint64_t)qb_metric_value(QB_METRIC_connections, "websocket");
+}
+
+bool qb_replica_drain(struct qb_replica *replica)
+{
+    const struct qb_settings *s = &replica->settings;
+
+    __atomic_store_n(&replica->is_ready, false, __ATOMIC_RELEASE);
+    qb_metric_set(QB_METRIC_ready, NULL, 0);
+    if (s->drain_wait_ms > 0) qb_clock_sleep_us(s->drain_wait_ms * MS);
+    on_all(replica, refuse_here);
+    qb_runners_refuse(replica->runners);
+    bool is_answered = await_zero(replica, open_requests, s->drain_verdicts_ms * MS);
+    on_all(replica, drain_here);
+    bool is_empty = await_zero(replica, open_connections, 3 * QB_SECOND_US);
+    bool is_flushed = qb_journal_flush(replica->data.journal, 5 * QB_SECOND_US);
+    qb_log(QB_LOG_INFO, "server.drained", QB_INT("verdicts_given", is_answered),
+           QB_INT("connections_closed", is_empty), QB_INT("journal_flushed", is_flushed));
+    return is_answered && is_flushed;
+}
+
+static void stop_threads(struct qb_replica *replica)
+{
+    if (!replica->is_running) return;
+    qb_watchdog_free(&replica->watchdog);
+    for (unsigned i = 0; i < replica->io_count; i++) qb_loop_stop(replica->io[i].loop);
+    for (unsigned i = 0; i < replica->io_count; i++)
+        (void)pthread_join(replica->io[i].thread, NULL);
+}
+
+/* What is still in mailboxes is delivered to what still exists; it may post more. */
+static void settle_mailboxes(struct qb_replica *replica)
+{
+    size_t made = 1;
+
+    for (int round = 0; made > 0 && round < 1000; round++) {
+        made = 0;
+        for (unsigned i = 0; i < replica->io_count; i++) {
+            if (replica->io[i].loop == NULL) continue;
+            made += qb_mailbox_drain(qb_loop_mailbox(replica->io[i].loop));
+        }
+    }
+}
+
+void qb_replica_free(struct qb_replica **replica)
+{
+    struct qb_replica *old = *replica;
+
+    *replica = NULL;
+    if (old == NULL) return;
+    stop_threads(old);
+    qb_work_pool_free(&old->store_pool);
+    qb_work_pool_free(&old->password_pool);
+    qb_archiver_free(&old->archiver);
+    settle_mailboxes(old);
+    for (unsigned i = 0; i < old->io_count; i++) {
+        qb_api_free(&old->io[i].api);
+        qb_edge_free(&old->io[i].edge);
+        if (old->io[i].loop != NULL) qb_loop_settle(old->io[i].loop);
+    }
+    qb_data_close(&old->data);
+    settle_mailboxes(old);
+    qb_runners_free(&old->runners);
+    qb_bus_free(&old->bus);
+    for (unsigned i = 0; i < old->io_count; i++) qb_loop_free(&old->io[i].loop);
+    qb_holds_free(&old->holds);
+    qb_auth_limits_free(&old->limits);
+    qb_tickets_free(&old->tickets);
+    qb_token_keys_free(&old->keys);
+    free(old->io);
+    free(old);
+}
+
+uint16_t qb_replica_port(const struct qb_replica *replica)
+{
+    return replica->port;
+}
+
+unsigned qb_replica_threads(const struct qb_replica *replica)
+{
+    return replica->io_count;
+}

@@ -1,0 +1,129 @@
+#include "app/replica_load.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "storage/ledger_memory.h"
+#include "storage/load.h"
+
+/* Of one auction: the ids of all entries, and the newest with their verdicts, in a ring. */
+struct newest {
+    struct qb_entry entry;
+    struct qb_verdict verdict;
+};
+
+struct id {
+    uint8_t bid_id[QB_BID_ID_BYTES];
+    uint64_t asked;
+};
+
+struct loading {
+    struct newest *ring;
+    size_t ring_room;
+    struct id *ids; /* by seq - 1 */
+    size_t id_room;
+    uint64_t seq;
+};
+
+struct live {
+    qb_id *auctions;
+    size_t count;
+    size_t room;
+};
+
+static bool set_limit(void *context, qb_id user, const char *currency, int64_t amount)
+{
+    qb_holds_limit_set(context, user, currency, amount);
+    return true;
+}
+
+static bool add_live(void *context, qb_id auction)
+{
+    struct live *live = context;
+
+    if (live->count == live->room) {
+        live->room = live->room == 0 ? 256 : live->room * 2;
+        live->auctions = realloc(live->auctions, live->room * sizeof *live->auctions);
+        QB_ASSERT(live->auctions != NULL);
+    }
+    live->auctions[live->count++] = auction;
+    return true;
+}
+
+static void take_entry(void *context, const struct qb_entry *entry,
+                       const struct qb_verdict *verdict, const struct qb_lot *lot)
+{
+    struct loading *loading = context;
+
+    (void)lot;
+    if (loading->id_room < entry->seq) {
+        loading->id_room = loading->id_room == 0 ? 256 : loading->id_room * 2;
+        loading->ids = realloc(loading->ids, loading->id_room * sizeof *loading->ids);
+        QB_ASSERT(loading->ids != NULL);
+    }
+    struct id *id = &loading->ids[entry->seq - 1];
+    (void)memcpy(id->bid_id, entry->bid_id, QB_BID_ID_BYTES);
+    id->asked = entry->type == QB_ENTRY_DISCARD ? 0 : qb_entry_asked(entry);
+    struct newest *newest = &loading->ring[entry->seq % loading->ring_room];
+    newest->entry = *entry;
+    newest->entry.rules = NULL; /* borrowed from the page it was read in */
+    newest->verdict = *verdict;
+    loading->seq = entry->seq;
+}
+
+static bool move_in(struct loading *loading, const struct qb_loaded *loaded,
+                    struct qb_runners *runners, struct qb_error *error)
+{
+    struct qb_runner *runner = qb_runners_home(runners, loaded->lot.auction);
+    struct qb_ledger *ledger = qb_runner_ledger(runner);
+    uint64_t first = loading->seq > loading->ring_room ? loading->seq - loading->ring_room + 1 : 1;
+
+    if (!qb_runner_restore(runner, &loaded->lot, loaded->records, loaded->record_count)) {
+        return qb_error_set(error, "more auctions are live than auctions_max: raise the setting");
+    }
+    qb_ledger_memory_restore(ledger, loaded->lot.auction, loaded->lot.seq, loaded->lot.now_us);
+    for (uint64_t seq = 1; seq <= loading->seq; seq++) {
+        const struct id *id = &loading->ids[seq - 1];
+        qb_ledger_memory_restore_id(ledger, loaded->lot.auction, id->bid_id, seq, id->asked);
+    }
+    for (uint64_t seq = first; seq <= loading->seq; seq++) {
+        const struct newest *newest = &loading->ring[seq % loading->ring_room];
+        qb_runner_restore_entry(runner, &newest->entry, &newest->verdict);
+    }
+    return true;
+}
+
+static bool load_one(struct qb_data *data, struct qb_runners *runners, struct loading *loading,
+                     qb_id auction, struct qb_error *error)
+{
+    struct qb_loaded loaded;
+
+    loading->seq = 0;
+    QB_TRY(qb_load_auction(data->store->ops, data->link, auction, take_entry, loading, &loaded,
+                           error));
+    bool is_in = loaded.lot.seq == 0 || qb_lot_is_over(&loaded.lot) ||
+                 move_in(loading, &loaded, runners, error);
+    qb_loaded_fini(&loaded);
+    return is_in;
+}
+
+bool qb_replica_load(struct qb_data *data, struct qb_runners *runners, struct qb_holds *holds,
+                     size_t ring_entries, struct qb_error *error)
+{
+    const struct qb_store_ops *store = data->store->ops;
+    struct loading loading = {.ring_room = ring_entries};
+    struct live live = {0};
+
+    loading.ring = calloc(ring_entries, sizeof *loading.ring);
+    QB_ASSERT(loading.ring != NULL);
+    bool is_good = store->limits(data->link, set_limit, holds, error) == QB_STORE_OK &&
+                   store->live(data->link, add_live, &live, error) == QB_STORE_OK;
+    for (size_t i = 0; is_good && i < live.count; i++) {
+        is_good = load_one(data, runners, &loading, live.auctions[i], error);
+    }
+    free(loading.ring);
+    free(loading.ids);
+    free(live.auctions);
+    return is_good;
+}
