@@ -32,6 +32,7 @@ export class Keyed {
     entry.promise = new Promise((resolve, reject) => Object.assign(entry, { resolve, reject }));
     this.#entries.set(entry.key, entry);
     if (!isResolving) {
+      entry.untilMs = Date.now() + this.#port.patienceMs;
       entry.patience = setTimeout(() => this.#outOfPatience(entry), this.#port.patienceMs);
     }
     this.#send(entry);
@@ -66,6 +67,11 @@ export class Keyed {
   #send(entry) {
     clearTimeout(entry.timer);
     if (!this.#port.isLive() || !this.#entries.has(entry.key)) return;
+    // Timers do not run while a machine sleeps; the clock does.
+    if (!entry.isResolving && Date.now() >= entry.untilMs) {
+      this.#outOfPatience(entry);
+      return;
+    }
     const { auction, key } = entry.command;
     entry.isSent = true;
     entry.timer = setTimeout(() => this.#send(entry), ANSWER_MS);
@@ -89,6 +95,7 @@ export class Keyed {
   }
 
   #outOfPatience(entry) {
+    clearTimeout(entry.patience);
     if (!entry.isSent) {
       this.#fail(
         entry,

@@ -276,12 +276,10 @@ export class QuickBid extends EventTarget {
     const token = await this.#options.token();
     if (socket !== this.#socket) return;
     const { expires_ms } = await this.#ask({ do: "auth", token }, { early: true });
-    // A minute before it ends, so that the connection need not.
-    const lifeMs = Math.min(expires_ms - this.serverNow() - 60_000, 2 ** 31 - 1);
-    this.#authTimer = setTimeout(
-      () => this.#authenticate(socket).catch(() => {}),
-      Math.max(lifeMs, 1_000),
-    );
+    // A minute before it ends (half-way, if it is short), so that the connection need not.
+    const lifeMs = expires_ms - this.serverNow();
+    const waitMs = Math.min(Math.max(lifeMs - 60_000, lifeMs / 2, 1_000), 2 ** 31 - 1);
+    this.#authTimer = setTimeout(() => this.#authenticate(socket).catch(() => {}), waitMs);
   }
 
   /** Leaves the socket behind without waiting for a closing handshake that may never come. */

@@ -331,6 +331,20 @@ test("what was sent before a long outage is resolved, not bid again", async () =
   assert.equal((await promise).verdict, "leading");
 });
 
+test("a bid made before sleep is not placed after it", async () => {
+  await connected({ patienceMs: 5_000 });
+  last().drop(1006);
+  const promise = assert.rejects(bid(), { code: "not_sent" });
+  await pass(1_000);
+  // Only the clock went on: no timer has run when the line is back.
+  mock.timers.reset();
+  mock.timers.enable({ apis: ["setTimeout", "setInterval", "Date"], now: START_MS + 3_600_000 });
+  last().open();
+  await settle();
+  await promise;
+  assert.equal(last().of("bid").length, 0);
+});
+
 test("the same key given twice is one bid", async () => {
   await connected();
   const key = newKey();
