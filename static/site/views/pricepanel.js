@@ -68,6 +68,7 @@ export function pricePanel(listing) {
     setText(chip, phaseNames[phase] ?? phase);
     chip.className = `chip ${phase}`;
     line.className = isLive ? "live on" : "live";
+    node.classList.toggle("stale", !isLive && !isOver(phase));
     setText(line, isOver(phase) ? "" : isLive ? "Live" : `As of ${clock(state.now_ms)}`);
     setText(label, priceLabel(state, phase));
     setText(price, money(shownPrice(state, listing), currency));
