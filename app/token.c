@@ -51,6 +51,15 @@ bool qb_token_sign(const struct qb_token_keys *keys, const char *header, const c
     return true;
 }
 
+bool qb_token_header(const struct qb_token_keys *keys, char *header, size_t room)
+{
+    size_t length = strlen(keys->keys[0].header);
+
+    if (length >= room) return false;
+    (void)memcpy(header, keys->keys[0].header, length + 1);
+    return true;
+}
+
 static void roles_json(struct qb_text *text, unsigned set)
 {
     bool is_first = true;

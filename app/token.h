@@ -62,3 +62,6 @@ QB_MUST_USE enum qb_token_outcome qb_token_verify(const struct qb_token_keys *ke
 /* Signs any header and payload with the signing key, so that tests can forge. */
 QB_MUST_USE bool qb_token_sign(const struct qb_token_keys *keys, const char *header,
                                const char *payload, char token[QB_TOKEN_TEXT_BYTES]);
+
+/* The header of the signing key. False if `room` is too small. */
+QB_MUST_USE bool qb_token_header(const struct qb_token_keys *keys, char *header, size_t room);

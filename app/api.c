@@ -1,0 +1,346 @@
+#include "app/api.h"
+
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "app/api_parts.h"
+#include "app/ticket.h"
+#include "app/token.h"
+#include "base/assert.h"
+#include "base/log.h"
+#include "static/origin.h"
+
+#define BODY_BYTES_MAX 65536
+#define JOB_AGE_MAX_US (2 * QB_SECOND_US)
+#define BEARER         "Bearer "
+#define ORIGIN_BYTES   256
+
+static const struct {
+    int status;
+    const char *code;
+    const char *text;
+} problems[] = {
+    {0, "", ""},
+#define QB_API_PROBLEM(name, status, code, text) {status, code, text},
+#include "app/problem.def"
+};
+
+struct qb_api *qb_api_new(const struct qb_api_options *options)
+{
+    struct qb_api *api = calloc(1, sizeof *api);
+
+    QB_ASSERT(api != NULL);
+    api->options = *options;
+    return api;
+}
+
+void qb_api_free(struct qb_api **api)
+{
+    free(*api);
+    *api = NULL;
+}
+
+void qb_call_free(struct qb_call *call)
+{
+    OPENSSL_cleanse(call->password, sizeof call->password);
+    OPENSSL_cleanse(call->secret, sizeof call->secret);
+    qb_json_free(&call->body);
+    qb_text_fini(&call->text);
+    free(call);
+}
+
+void qb_call_fail(struct qb_call *call, enum qb_api_problem problem)
+{
+    if (call->problem == QB_API_NONE) call->problem = problem;
+}
+
+void qb_call_answer(struct qb_call *call)
+{
+    if (call->text.is_full) qb_call_fail(call, QB_API_INTERNAL);
+    if (call->problem != QB_API_NONE) {
+        int wait_s = (int)((call->wait_us + QB_SECOND_US - 1) / QB_SECOND_US);
+        if (call->problem == QB_API_BUSY && wait_s == 0) wait_s = 1;
+        const char *own = problems[call->problem].text;
+        qb_http_problem(call->request, problems[call->problem].status, problems[call->problem].code,
+                        call->detail.text[0] != '\0' ? call->detail.text : own, wait_s);
+    } else {
+        const struct qb_http_response response = {
+            .status = call->status != 0 ? call->status : 200,
+            .content_type = call->text.length > 0 ? "application/json" : NULL,
+            .headers = call->head[0] != '\0' ? call->head : NULL,
+            .body = call->text.bytes,
+            .length = call->text.length,
+        };
+        qb_http_respond(call->request, &response);
+    }
+    qb_call_free(call);
+}
+
+void qb_call_submit(struct qb_call *call, struct qb_work_pool *pool,
+                    void (*run)(void *job, void *worker), void (*done)(void *job))
+{
+    call->submitted_us = qb_clock_mono_us();
+    if (qb_work_submit(pool, call->api->options.mailbox, run, done, call)) return;
+    qb_call_fail(call, QB_API_BUSY);
+    done(call);
+}
+
+bool qb_call_is_late(struct qb_call *call)
+{
+    if (qb_clock_mono_us() - call->submitted_us <= JOB_AGE_MAX_US) return false;
+    qb_call_fail(call, QB_API_BUSY);
+    return true;
+}
+
+bool qb_call_stored(struct qb_call *call, enum qb_store_result result, const char *query,
+                    const struct qb_error *error)
+{
+    if (result == QB_STORE_FAILED) {
+        qb_log(QB_LOG_ERROR, "store.failed", QB_TEXT("query", query),
+               QB_TEXT("error", error->text));
+        qb_call_fail(call, QB_API_UNAVAILABLE);
+    }
+    return result == QB_STORE_OK;
+}
+
+/* On plain loopback a cookie cannot be Secure (security.md S15). */
+const char *qb_cookie_name(const struct qb_call *call)
+{
+    bool is_plain = call->api->options.origins[0] == '\0';
+
+    return is_plain ? "qb_session" : "__Host-qb_session";
+}
+
+static bool is_listed(const char *list, const char *origin)
+{
+    size_t length = strlen(origin);
+
+    while (*list != '\0') {
+        size_t part = strcspn(list, ",");
+        if (part == length && memcmp(list, origin, length) == 0) return true;
+        list += part;
+        if (*list == ',') list++;
+        while (*list == ' ') list++;
+    }
+    return false;
+}
+
+/* Exact, and never from a page whose origin is "null" (S13). */
+static bool is_origin_allowed(const struct qb_call *call, const char *origin)
+{
+    const char *host = qb_http_header(call->request, "host");
+    const char *list = call->api->options.origins;
+    char own[ORIGIN_BYTES];
+
+    if (list[0] != '\0') return is_listed(list, origin);
+    if (host == NULL || !qb_http_peer(call->request)->is_loopback) return false;
+    int length = snprintf(own, sizeof own, "http://%s", host);
+    return length > 0 && (size_t)length < sizeof own && strcmp(own, origin) == 0;
+}
+
+/* Who asks, as far as that can be told without the store. False: the call has failed. */
+static bool read_credentials(struct qb_call *call)
+{
+    const char *header = qb_http_header(call->request, "authorization");
+    const char *origin = qb_http_header(call->request, "origin");
+    char secret[QB_LOGIN_TEXT_BYTES];
+    struct qb_token_claims claims;
+    bool is_read = call->route->method == QB_HTTP_GET && !qb_http_is_websocket(call->request);
+
+    if (header != NULL) {
+        size_t length = strlen(header);
+        size_t skip = strlen(BEARER);
+        if (length <= skip || strncmp(header, BEARER, skip) != 0 ||
+            qb_token_verify(call->api->options.keys, header + skip, length - skip,
+                            qb_clock_wall_us(), &claims) != QB_TOKEN_GOOD) {
+            qb_call_fail(call, QB_API_BAD_TOKEN);
+            return false;
+        }
+        call->user.id = claims.user;
+        call->login = claims.login;
+        return true;
+    }
+    if (origin != NULL && qb_http_is_websocket(call->request) && !is_origin_allowed(call, origin)) {
+        qb_call_fail(call, QB_API_ORIGIN);
+        return false;
+    }
+    if (!qb_http_cookie(call->request, qb_cookie_name(call), secret, sizeof secret)) return true;
+    if (!is_read && (origin == NULL || !is_origin_allowed(call, origin))) {
+        qb_call_fail(call, QB_API_ORIGIN);
+        return false;
+    }
+    qb_sha256_of(secret, strlen(secret), call->hash);
+    call->has_login = true;
+    OPENSSL_cleanse(secret, sizeof secret);
+    return true;
+}
+
+/* A missing, ended or banned account is a visitor; routes that need a user then refuse. */
+static void identify(struct qb_call *call, struct qb_store_link *link)
+{
+    struct qb_error error = {""};
+    struct qb_login login = {0};
+    qb_id id = call->user.id;
+
+    if (call->has_login) {
+        enum qb_store_result found =
+            qb_call_ops(call)->login_find(link, call->hash, &login, &error);
+        if (!qb_call_stored(call, found, "login_find", &error)) return;
+        if (login.expires_us <= qb_clock_wall_us()) return;
+        id = login.user;
+        call->login = qb_login_name(call->hash);
+    }
+    if (id == 0) return;
+    enum qb_store_result found = qb_call_ops(call)->user_by_id(link, id, &call->user, &error);
+    if (!qb_call_stored(call, found, "user_by_id", &error)) call->user.id = 0;
+    if (call->user.is_banned) {
+        call->user.id = 0;
+        if (call->route->needs_user) qb_call_fail(call, QB_API_BANNED);
+    }
+}
+
+static void run(void *job, void *worker)
+{
+    struct qb_call *call = job;
+
+    if (qb_call_is_late(call)) return;
+    identify(call, worker);
+    if (call->route->needs_user && call->user.id == 0) qb_call_fail(call, QB_API_SIGN_IN);
+    if (call->problem == QB_API_NONE && call->route->work != NULL) call->route->work(call, worker);
+}
+
+static void done(void *job)
+{
+    struct qb_call *call = job;
+
+    if (call->problem != QB_API_NONE || call->route->finish == NULL)
+        qb_call_answer(call);
+    else
+        call->route->finish(call);
+}
+
+static bool is_match(const char *pattern, const char *path, qb_id *id)
+{
+    const char *hole = strstr(pattern, "{id}");
+
+    if (hole == NULL) return strcmp(pattern, path) == 0;
+    size_t before = (size_t)(hole - pattern);
+    if (strncmp(pattern, path, before) != 0) return false;
+    size_t length = strcspn(path + before, "/");
+    return strcmp(hole + 4, path + before + length) == 0 && qb_id_parse(path + before, length, id);
+}
+
+static bool read_body(struct qb_call *call)
+{
+    static const struct qb_json_limits limits = {
+        .bytes_max = BODY_BYTES_MAX, .depth_max = 16, .members_max = 100};
+    const char *type = qb_http_header(call->request, "content-type");
+    size_t length = 0;
+    const char *body = qb_http_body(call->request, &length);
+
+    if (!call->route->has_body) return true;
+    size_t type_length = type != NULL ? strcspn(type, "; ") : 0;
+    if (type_length != 16 || strncasecmp(type, "application/json", 16) != 0) {
+        qb_call_fail(call, QB_API_CONTENT_TYPE);
+        return false;
+    }
+    if (length > BODY_BYTES_MAX) {
+        qb_call_fail(call, QB_API_TOO_LARGE);
+        return false;
+    }
+    call->body = qb_json_parse(body, length, &limits, &call->detail);
+    if (call->body == NULL) qb_call_fail(call, QB_API_BAD_BODY);
+    return call->body != NULL;
+}
+
+static void start(struct qb_api *api, struct qb_http_request *request, const struct qb_route *route,
+                  qb_id id)
+{
+    struct qb_call *call = calloc(1, sizeof *call);
+
+    QB_ASSERT(call != NULL);
+    call->api = api;
+    call->request = request;
+    call->route = route;
+    call->id = id;
+    if (!read_credentials(call) || !read_body(call)) {
+        qb_call_answer(call);
+        return;
+    }
+    bool is_known = call->has_login || call->user.id != 0;
+    if (route->needs_user && !is_known) qb_call_fail(call, QB_API_SIGN_IN);
+    if (call->problem == QB_API_NONE && (is_known || route->work != NULL))
+        qb_call_submit(call, api->options.store_pool, run, done);
+    else
+        done(call);
+}
+
+static void serve_page(struct qb_http_request *request)
+{
+    struct qb_origin_response found;
+    const struct qb_origin_request wanted = {
+        .method = qb_http_method_name(request),
+        .path = qb_http_path(request),
+        .accept = qb_http_header(request, "accept"),
+        .accept_encoding = qb_http_header(request, "accept-encoding"),
+        .if_none_match = qb_http_header(request, "if-none-match"),
+        .range = qb_http_header(request, "range"),
+        .if_range = qb_http_header(request, "if-range"),
+        .host = qb_http_header(request, "host"),
+    };
+
+    qb_origin_answer(&wanted, &found);
+    const struct qb_http_response response = {
+        .status = found.status,
+        .content_type = found.content_type,
+        .cache_control = found.cache_control,
+        .etag = found.etag[0] != '\0' ? found.etag : NULL,
+        .headers = found.headers,
+        .body = found.frame == NULL ? found.body : NULL,
+        .length = found.length,
+        .frame = found.frame,
+    };
+    qb_http_respond(request, &response);
+}
+
+void qb_api_request(struct qb_api *api, struct qb_http_request *request)
+{
+    const char *path = qb_http_path(request);
+    enum qb_http_method method = qb_http_method_of(request);
+    bool is_path_known = false;
+    qb_id id = 0;
+
+    if (method == QB_HTTP_HEAD) method = QB_HTTP_GET;
+    for (size_t i = 0; i < qb_api_route_count; i++) {
+        if (!is_match(qb_api_routes[i].path, path, &id)) continue;
+        is_path_known = true;
+        if (qb_api_routes[i].method != method) continue;
+        start(api, request, &qb_api_routes[i], id);
+        return;
+    }
+    if (is_path_known)
+        qb_http_problem(request, 405, "method", problems[QB_API_METHOD].text, 0);
+    else if (strncmp(path, "/api/", 5) == 0)
+        qb_http_problem(request, 404, "not_found", problems[QB_API_NOT_FOUND].text, 0);
+    else
+        serve_page(request);
+}
+
+bool qb_api_identify_token(struct qb_api *api, const char *token, struct qb_identity *identity,
+                           const char **code)
+{
+    struct qb_token_claims claims;
+
+    if (qb_token_verify(api->options.keys, token, strlen(token), qb_clock_wall_us(), &claims) !=
+        QB_TOKEN_GOOD) {
+        *code = problems[QB_API_BAD_TOKEN].code;
+        return false;
+    }
+    *identity = (struct qb_identity){.user = claims.user,
+                                     .roles = claims.roles,
+                                     .login = claims.login,
+                                     .expires_us = claims.expires_us};
+    return true;
+}

@@ -1,0 +1,343 @@
+/*
+ * Sign-up, login, renewal, logout, tickets.
+ */
+#include <ctype.h>
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "app/api_parts.h"
+#include "app/auction_form.h"
+#include "app/auth_limits.h"
+#include "app/ticket.h"
+#include "app/token.h"
+#include "base/random.h"
+
+#define DAY_US (INT64_C(24) * 3600 * QB_SECOND_US)
+
+uint64_t qb_login_name(const uint8_t hash[QB_SHA256_BYTES])
+{
+    uint64_t name = 0;
+
+    (void)memcpy(&name, hash, sizeof name);
+    name &= INT64_MAX;
+    return name != 0 ? name : 1;
+}
+
+void qb_user_json(struct qb_text *text, const struct qb_user *user)
+{
+    static const char *const names[] = {"bidder", "seller", "admin"};
+    bool is_first = true;
+
+    qb_text_json_name(text, "user");
+    qb_text_string(text, "{");
+    qb_text_json_id(text, "id", user->id);
+    qb_text_json_text(text, "email", user->email);
+    qb_text_json_text(text, "name", user->name);
+    qb_text_json_name(text, "roles");
+    qb_text_string(text, "[");
+    for (unsigned i = 0; i < QB_COUNT(names); i++) {
+        if ((user->roles & (1U << i)) == 0) continue;
+        qb_text_format(text, "%s\"%s\"", is_first ? "" : ",", names[i]);
+        is_first = false;
+    }
+    qb_text_string(text, "]}");
+}
+
+static bool read_email(struct qb_call *call)
+{
+    char *email = call->user.email;
+
+    if (!qb_form_text(call->body, "email", 3, false, email, sizeof call->user.email, &call->detail))
+        return false;
+    const char *at = strchr(email, '@');
+    bool is_good = at != NULL && at != email && strchr(at + 1, '@') == NULL &&
+                   strchr(at + 1, '.') != NULL && at[1] != '.' &&
+                   strpbrk(email, " <>,;:\"") == NULL;
+    if (!is_good || email[strlen(email) - 1] == '.')
+        return qb_error_set(&call->detail, "email: it must look like name@example.com.");
+    for (char *byte = email; *byte != '\0'; byte++) *byte = (char)tolower((unsigned char)*byte);
+    return true;
+}
+
+static bool read_account(struct qb_call *call, const char *const *members, size_t count)
+{
+    char mode[8];
+    const char *password =
+        qb_json_string(qb_json_member(call->body, "password"), &call->password_length);
+
+    if (!qb_form_members(call->body, members, count, &call->detail)) return false;
+    if (!read_email(call)) return false;
+    if (!qb_form_text(call->body, "mode", 0, false, mode, sizeof mode, &call->detail)) return false;
+    call->wants_token = strcmp(mode, "token") == 0;
+    if (mode[0] != '\0' && !call->wants_token && strcmp(mode, "cookie") != 0)
+        return qb_error_set(&call->detail, "mode: it must be \"cookie\" or \"token\".");
+    if (password == NULL) return qb_error_set(&call->detail, "password: a text is needed here.");
+    const char *wrong = qb_password_problem(password, call->password_length);
+    if (wrong != NULL) return qb_error_set(&call->detail, "%s", wrong);
+    (void)memcpy(call->password, password, call->password_length);
+    return true;
+}
+
+/* Asked before any hash, so that a refusal costs nothing (S50). */
+static bool is_admitted(struct qb_call *call)
+{
+    call->wait_us = qb_auth_limits_address(call->api->options.limits,
+                                           qb_http_peer(call->request)->key, qb_clock_mono_us());
+    if (call->wait_us > 0) qb_call_fail(call, QB_API_RATE_LIMITED);
+    return call->wait_us == 0;
+}
+
+static void add_login(struct qb_call *call, struct qb_store_link *link)
+{
+    uint8_t secret[QB_SHA256_BYTES];
+    struct qb_error error = {""};
+    struct qb_login login = {.user = call->user.id, .created_us = qb_clock_wall_us()};
+
+    login.expires_us = login.created_us + (int64_t)call->api->options.login_days * DAY_US;
+    qb_random_secret(secret, sizeof secret);
+    size_t length = qb_base64url(secret, sizeof secret, call->secret);
+    OPENSSL_cleanse(secret, sizeof secret);
+    qb_sha256_of(call->secret, length, login.hash);
+    call->login = qb_login_name(login.hash);
+    (void)qb_call_stored(call, qb_call_ops(call)->login_add(link, &login, &error), "login_add",
+                         &error);
+}
+
+static void token_json(struct qb_call *call)
+{
+    char token[QB_TOKEN_TEXT_BYTES];
+    qb_time_us now_us = qb_clock_wall_us();
+    struct qb_token_claims claims = {
+        .user = call->user.id,
+        .login = call->login,
+        .roles = call->user.roles,
+        .issued_us = now_us,
+        .expires_us = now_us + (int64_t)call->api->options.token_minutes * 60 * QB_SECOND_US,
+    };
+
+    if (!qb_token_issue(call->api->options.keys, &claims, token)) {
+        qb_call_fail(call, QB_API_INTERNAL);
+        return;
+    }
+    qb_text_json_text(&call->text, "token", token);
+    qb_text_json_int(&call->text, "expires_ms", claims.expires_us / QB_MS_US);
+    OPENSSL_cleanse(token, sizeof token);
+}
+
+static void set_cookie(struct qb_call *call, const char *secret, int64_t seconds)
+{
+    bool is_plain = call->api->options.origins[0] == '\0';
+
+    (void)snprintf(call->head, sizeof call->head,
+                   "Set-Cookie: %s=%s; Path=/; Max-Age=%lld; HttpOnly; SameSite=Strict%s\r\n",
+                   qb_cookie_name(call), secret, (long long)seconds, is_plain ? "" : "; Secure");
+}
+
+static void answer_login(void *job)
+{
+    struct qb_call *call = job;
+
+    if (call->problem == QB_API_NONE) {
+        qb_text_string(&call->text, "{");
+        if (call->wants_token) {
+            qb_text_json_text(&call->text, "session", call->secret);
+            token_json(call);
+        } else {
+            set_cookie(call, call->secret, (int64_t)call->api->options.login_days * 86400);
+        }
+        qb_user_json(&call->text, &call->user);
+        qb_text_string(&call->text, "}");
+    }
+    qb_call_answer(call);
+}
+
+static void run_add_user(void *job, void *worker)
+{
+    struct qb_call *call = job;
+    struct qb_error error = {""};
+
+    if (qb_call_is_late(call)) return;
+    call->user.id = qb_id_new();
+    call->user.roles = QB_ROLE_BIDDER | QB_ROLE_SELLER;
+    call->user.created_us = qb_clock_wall_us();
+    enum qb_store_result added = qb_call_ops(call)->user_add(worker, &call->user, &error);
+    if (added == QB_STORE_TAKEN) qb_call_fail(call, QB_API_EMAIL_TAKEN);
+    if (qb_call_stored(call, added, "user_add", &error)) add_login(call, worker);
+    call->status = 201;
+}
+
+static void run_hash(void *job, void *worker)
+{
+    struct qb_call *call = job;
+
+    (void)worker;
+    if (qb_call_is_late(call)) return;
+    if (!qb_password_hash(call->password, call->password_length, call->user.verifier))
+        qb_call_fail(call, QB_API_BUSY);
+}
+
+static void hashed(void *job)
+{
+    struct qb_call *call = job;
+
+    if (call->problem != QB_API_NONE)
+        qb_call_answer(call);
+    else
+        qb_call_submit(call, call->api->options.store_pool, run_add_user, answer_login);
+}
+
+void qb_api_sign_up(struct qb_call *call)
+{
+    static const char *const members[] = {"email", "password", "name", "mode"};
+
+    call->user = (struct qb_user){0};
+    if (!read_account(call, members, QB_COUNT(members)) ||
+        !qb_form_text(call->body, "name", 0, false, call->user.name, sizeof call->user.name,
+                      &call->detail))
+        qb_call_fail(call, QB_API_BAD_BODY);
+    if (call->problem == QB_API_NONE && is_admitted(call))
+        qb_call_submit(call, call->api->options.password_pool, run_hash, hashed);
+    else
+        qb_call_answer(call);
+}
+
+static void run_login(void *job, void *worker)
+{
+    struct qb_call *call = job;
+    struct qb_error error = {""};
+
+    if (qb_call_is_late(call)) return;
+    if (call->is_outdated)
+        (void)qb_call_stored(call, qb_call_ops(call)->user_update(worker, &call->user, &error),
+                             "user_update", &error);
+    add_login(call, worker);
+}
+
+static void run_verify(void *job, void *worker)
+{
+    struct qb_call *call = job;
+    const char *verifier = call->user.id != 0 ? call->user.verifier : NULL;
+
+    (void)worker;
+    if (qb_call_is_late(call)) return;
+    call->is_match =
+        qb_password_verify(call->password, call->password_length, verifier, &call->is_outdated);
+    if (call->is_match && call->is_outdated)
+        call->is_outdated =
+            qb_password_hash(call->password, call->password_length, call->user.verifier);
+}
+
+static void verified(void *job)
+{
+    struct qb_call *call = job;
+    struct qb_auth_limits *limits = call->api->options.limits;
+
+    if (call->problem != QB_API_NONE)
+        qb_auth_limits_undo(limits, call->user.email);
+    else if (!call->is_match)
+        qb_call_fail(call, QB_API_CREDENTIALS);
+    else
+        qb_auth_limits_success(limits, call->user.email);
+    if (call->is_match && call->user.is_banned) qb_call_fail(call, QB_API_BANNED);
+    if (call->problem != QB_API_NONE)
+        qb_call_answer(call);
+    else
+        qb_call_submit(call, call->api->options.store_pool, run_login, answer_login);
+}
+
+static void run_find(void *job, void *worker)
+{
+    struct qb_call *call = job;
+    struct qb_error error = {""};
+    struct qb_user found = {0};
+
+    if (qb_call_is_late(call)) return;
+    enum qb_store_result result =
+        qb_call_ops(call)->user_by_email(worker, call->user.email, &found, &error);
+    if (qb_call_stored(call, result, "user_by_email", &error)) call->user = found;
+}
+
+static void found_user(void *job)
+{
+    struct qb_call *call = job;
+
+    if (call->problem != QB_API_NONE)
+        verified(call);
+    else
+        qb_call_submit(call, call->api->options.password_pool, run_verify, verified);
+}
+
+void qb_api_log_in(struct qb_call *call)
+{
+    static const char *const members[] = {"email", "password", "mode"};
+
+    call->user = (struct qb_user){0};
+    if (!read_account(call, members, QB_COUNT(members))) qb_call_fail(call, QB_API_BAD_BODY);
+    if (call->problem == QB_API_NONE && is_admitted(call)) {
+        call->wait_us =
+            qb_auth_limits_account(call->api->options.limits, call->user.email, qb_clock_mono_us());
+        if (call->wait_us > 0) qb_call_fail(call, QB_API_RATE_LIMITED);
+    }
+    if (call->problem == QB_API_NONE)
+        qb_call_submit(call, call->api->options.store_pool, run_find, found_user);
+    else
+        qb_call_answer(call);
+}
+
+void qb_api_renew(struct qb_call *call)
+{
+    if (!call->has_login) qb_call_fail(call, QB_API_SIGN_IN);
+    qb_text_string(&call->text, "{");
+    if (call->problem == QB_API_NONE) token_json(call);
+    qb_user_json(&call->text, &call->user);
+    qb_text_string(&call->text, "}");
+    qb_call_answer(call);
+}
+
+void qb_api_log_out_work(struct qb_call *call, struct qb_store_link *link)
+{
+    struct qb_error error = {""};
+
+    if (!call->has_login) {
+        qb_call_fail(call, QB_API_SIGN_IN);
+        return;
+    }
+    enum qb_store_result removed = qb_call_ops(call)->login_remove(link, call->hash, &error);
+    (void)qb_call_stored(call, removed, "login_remove", &error);
+}
+
+void qb_api_log_out(struct qb_call *call)
+{
+    call->api->options.log_out(call->api->options.context, call->login);
+    set_cookie(call, "", 0);
+    call->status = 204;
+    qb_call_answer(call);
+}
+
+void qb_api_ticket(struct qb_call *call)
+{
+    char ticket[QB_TICKET_BYTES];
+    const struct qb_identity identity = {
+        .user = call->user.id, .roles = call->user.roles, .login = call->login};
+
+    if (!qb_tickets_issue(call->api->options.tickets, &identity, qb_clock_mono_us(), ticket)) {
+        qb_call_fail(call, QB_API_BUSY);
+        qb_call_answer(call);
+        return;
+    }
+    qb_text_string(&call->text, "{");
+    qb_text_json_text(&call->text, "ticket", ticket);
+    qb_text_json_int(&call->text, "expires_ms",
+                     (qb_clock_wall_us() + QB_TICKET_LIFE_US) / QB_MS_US);
+    qb_text_string(&call->text, "}");
+    qb_call_answer(call);
+}
+
+void qb_api_me(struct qb_call *call)
+{
+    qb_text_string(&call->text, "{");
+    qb_user_json(&call->text, &call->user);
+    qb_text_string(&call->text, "}");
+    qb_call_answer(call);
+}
