@@ -15,7 +15,7 @@ struct story {
 };
 
 /* 1050 of USD as "10.50". */
-static void money(const struct story *story, int64_t minor, char text[32])
+static void money(const struct story *story, int64_t minor, char text[48])
 {
     int decimals = qb_currency_decimals(story->currency);
     int64_t unit = 1;
@@ -25,10 +25,14 @@ static void money(const struct story *story, int64_t minor, char text[32])
         return;
     }
     for (int i = 0; i < decimals; i++) unit *= 10;
+    unsigned part = (unsigned)(minor % unit);
+    int64_t whole = minor / unit;
     if (decimals <= 0)
-        (void)snprintf(text, 32, "%" PRId64, minor);
+        (void)snprintf(text, 48, "%" PRId64, minor);
+    else if (decimals == 2)
+        (void)snprintf(text, 48, "%" PRId64 ".%02u", whole, part);
     else
-        (void)snprintf(text, 32, "%" PRId64 ".%0*" PRId64, minor / unit, decimals, minor % unit);
+        (void)snprintf(text, 48, "%" PRId64 ".%03u", whole, part);
 }
 
 static void result_text(const struct qb_verdict *verdict, char text[64])
@@ -49,8 +53,8 @@ static void tell(void *context, const struct qb_entry *entry, const struct qb_ve
     char when[QB_TIME_TEXT_BYTES];
     char label[QB_LABEL_BYTES] = "";
     char leader[QB_LABEL_BYTES] = "-";
-    char max[32];
-    char price[32];
+    char max[48];
+    char price[48];
     char result[64];
 
     if (entry->seq == 1) {
@@ -72,7 +76,7 @@ static void tell(void *context, const struct qb_entry *entry, const struct qb_ve
 static void tell_end(const struct story *story, const struct qb_lot *lot)
 {
     char chain[QB_SHA256_BYTES * 2 + 1];
-    char price[32];
+    char price[48];
     const char *outcome = qb_outcome_name((enum qb_outcome)lot->outcome);
 
     qb_hex(lot->chain, QB_SHA256_BYTES, chain);
