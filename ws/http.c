@@ -1,0 +1,151 @@
+#include "ws/http.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "ws/http_request.h"
+
+enum qb_http_method qb_http_method_of(const struct qb_http_request *request)
+{
+    return request->head.method;
+}
+
+const char *qb_http_method_name(const struct qb_http_request *request)
+{
+    return &request->bytes[request->head.method_name.at];
+}
+
+const char *qb_http_path(const struct qb_http_request *request)
+{
+    return &request->bytes[request->head.path.at];
+}
+
+static int hex_value(char c)
+{
+    if (c >= '0' && c <= '9') return c - '0';
+    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+    return -1;
+}
+
+/* Decodes a query's value: percent escapes and plus signs. False if it does not fit, has a wrong
+ * escape or a zero byte. */
+static bool decode_value(const char *bytes, size_t length, char *value, size_t room)
+{
+    size_t out = 0;
+
+    for (size_t in = 0; in < length; in++) {
+        char c = bytes[in] == '+' ? ' ' : bytes[in];
+        if (c == '%') {
+            int high = in + 2 < length ? hex_value(bytes[in + 1]) : -1;
+            int low = high >= 0 ? hex_value(bytes[in + 2]) : -1;
+            if (low < 0 || high * 16 + low == 0) return false;
+            c = (char)(high * 16 + low);
+            in += 2;
+        }
+        if (out + 1 >= room) return false;
+        value[out++] = c;
+    }
+    value[out] = '\0';
+    return true;
+}
+
+bool qb_http_query(const struct qb_http_request *request, const char *name, char *value,
+                   size_t room)
+{
+    const char *query = &request->bytes[request->head.query.at];
+    const char *end = query + request->head.query.length;
+    size_t name_length = strlen(name);
+
+    while (query < end) {
+        const char *next = memchr(query, '&', (size_t)(end - query));
+        if (next == NULL) next = end;
+        size_t length = (size_t)(next - query);
+        bool is_it = length >= name_length && memcmp(query, name, name_length) == 0 &&
+                     (length == name_length || query[name_length] == '=');
+        if (is_it && length == name_length) {
+            value[0] = '\0';
+            return true;
+        }
+        if (is_it) {
+            return decode_value(query + name_length + 1, length - name_length - 1, value, room);
+        }
+        query = next + 1;
+    }
+    return false;
+}
+
+const char *qb_http_header(const struct qb_http_request *request, const char *name)
+{
+    unsigned count = 0;
+    const char *value = qb_http_field(&request->head, request->bytes, name, &count);
+
+    if (count <= 1) return value;
+    struct qb_text joined = {0};
+    for (uint32_t i = 0; i < request->head.field_count; i++) {
+        const struct qb_http_field *field = &request->head.fields[i];
+        if (strcmp(&request->bytes[field->name.at], name) != 0) continue;
+        if (joined.length > 0) qb_text_string(&joined, ", ");
+        qb_text_add(&joined, &request->bytes[field->value.at], field->value.length);
+    }
+    union {
+        const struct qb_http_request *fixed;
+        struct qb_http_request *own;
+    } mine = {.fixed = request}; /* a cache inside the request, not seen from outside */
+    free(mine.own->joined);
+    mine.own->joined = joined.bytes;
+    return joined.bytes;
+}
+
+bool qb_http_cookie(const struct qb_http_request *request, const char *name, char *value,
+                    size_t room)
+{
+    const char *at = qb_http_header(request, "cookie");
+    size_t name_length = strlen(name);
+
+    while (at != NULL && *at != '\0') {
+        while (*at == ' ' || *at == ';') at++;
+        size_t length = strcspn(at, ";,");
+        bool is_it =
+            length > name_length && memcmp(at, name, name_length) == 0 && at[name_length] == '=';
+        if (is_it) {
+            size_t value_length = length - name_length - 1;
+            if (value_length >= room) return false;
+            (void)memcpy(value, &at[name_length + 1], value_length);
+            value[value_length] = '\0';
+            return true;
+        }
+        at += length;
+        if (*at != '\0') at++;
+    }
+    return false;
+}
+
+const char *qb_http_body(const struct qb_http_request *request, size_t *length)
+{
+    *length = request->body_length;
+    return request->body != NULL ? request->body : "";
+}
+
+const struct qb_peer *qb_http_peer(const struct qb_http_request *request)
+{
+    return &request->peer;
+}
+
+bool qb_http_is_websocket(const struct qb_http_request *request)
+{
+    return request->head.is_websocket;
+}
+
+int64_t qb_http_arrived_us(const struct qb_http_request *request)
+{
+    return request->arrived_us;
+}
+
+void qb_http_request_free(struct qb_http_request *request)
+{
+    free(request->body);
+    free(request->joined);
+    free(request);
+}
