@@ -77,7 +77,7 @@ export async function api(method, path, options = {}) {
   }
   // The access part of a login is short-lived: renew it once, then say it as it is.
   try {
-    await send("POST", "/api/sessions/renew", { body: {} });
+    await send("POST", "/api/sessions/renew");
   } catch (error) {
     if (error.status === 401) hooks.signedOut();
     throw error;

@@ -8,7 +8,7 @@ export const client = new QuickBid({
   url: () => `${location.protocol === "https:" ? "wss:" : "ws:"}//${location.host}/ws`,
   renew: async () => {
     try {
-      await api("POST", "/api/sessions/renew", { body: {}, isAnonymous: true });
+      await api("POST", "/api/sessions/renew", { isAnonymous: true });
       return true;
     } catch (error) {
       if (error.status !== 401) throw error;

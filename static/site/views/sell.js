@@ -8,7 +8,17 @@ import { client, session } from "../core/session.js";
 import { categories, title } from "./list.js";
 
 const IMAGE_BYTES_MAX = 2 * 1024 * 1024;
+const TITLE_BYTES_MAX = 200;
+const DESCRIPTION_BYTES_MAX = 8000;
+const bytes = (text) => new TextEncoder().encode(text).length;
 const IMAGE_TYPES = ["image/png", "image/jpeg", "image/webp"];
+const stepNames = {
+  EBAY_US: "As at eBay, United States",
+  TRADE_ME: "As at Trade Me",
+  MAXSOLD: "As at MaxSold",
+  WHATNOT: "As at Whatnot",
+  COPART: "As at Copart",
+};
 const MINUTE = 60_000;
 const DAY = 24 * 60 * MINUTE;
 const durations = [
@@ -83,7 +93,7 @@ function makeFields() {
   const names = session.currencies.map(({ code }) => [code, code]);
   const controls = {
     title: text({ maxlength: "120", required: true }),
-    description: h("textarea", { rows: "5", maxlength: "10000" }),
+    description: h("textarea", { rows: "5", maxlength: "8000" }),
     category: select(categories(), categories()[0]?.[0], {}),
     currency: select(names, names[0]?.[0], {}),
     start: amountInput(),
@@ -99,7 +109,7 @@ function makeFields() {
     increments: select(
       [
         ["", "Standard, by price"],
-        ...session.increments.map((name) => [name, title(name.toLowerCase())]),
+        ...session.increments.map((name) => [name, stepNames[name] ?? title(name.toLowerCase())]),
       ],
       "",
       {},
@@ -191,10 +201,14 @@ function read({ controls, rows }) {
     controls[name].value === "" ? undefined : new Date(controls[name].value).getTime();
 
   const name = controls.title.value.trim();
+  const description = controls.description.value.trim();
   if (name === "") fail("title", "Give it a title.");
+  if (bytes(name) > TITLE_BYTES_MAX) fail("title", "This title is too long. Shorten it.");
+  if (bytes(description) > DESCRIPTION_BYTES_MAX)
+    fail("description", "This is too long. Shorten it.");
   const wanted = {
     title: name,
-    description: controls.description.value.trim(),
+    description,
     category: controls.category.value,
     currency,
     start_price: amount("start", true),

@@ -75,7 +75,7 @@ function passwordField(isNew) {
     type: "password",
     autocomplete: isNew ? "new-password" : "current-password",
     required: true,
-    maxlength: "256",
+    maxlength: "128",
   });
   return {
     control,
