@@ -220,11 +220,12 @@ static void run(struct memory_ledger *ledger, const struct qb_ledger_command *co
     bool is_open = command->entry->type == QB_ENTRY_OPEN && !command->is_mark;
 
     *result = (struct qb_ledger_result){.epoch = ledger->options.epoch};
-    if (log == NULL && !is_open) { /* without its OPEN a log has no place for anything */
+    qb_time_us now_us = read_clock(ledger);
+    /* Without its OPEN a log has no place for anything; an OPEN that is late makes none. */
+    if (log == NULL && (!is_open || now_us > command->expires_us)) {
         result->outcome = QB_APPEND_EXPIRED;
         return;
     }
-    qb_time_us now_us = read_clock(ledger);
     if (log == NULL) log = log_new(ledger, auction);
     if (now_us < log->last_us) now_us = log->last_us;
     const struct known *known = find(ledger, log, command->entry->bid_id);
