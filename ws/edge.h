@@ -33,7 +33,7 @@ struct qb_identity {
 };
 
 enum qb_command_kind {
-#define QB_MESSAGE(name, is_open, help) QB_COMMAND_##name,
+#define QB_MESSAGE(name, wire, is_open, help) QB_COMMAND_##name,
 #include "ws/protocol.def"
     QB_COMMAND_COUNT
 };
