@@ -189,12 +189,13 @@ void qb_http_take(struct qb_connection *connection, const char *bytes, size_t le
         return;
     }
     if (!qb_connection_keep(connection, bytes, length, most)) {
-        if (connection->phase == QB_PHASE_HEAD)
-            refuse(connection, &too_much);
-        else
-            qb_socket_read(connection, false); /* its client waits until the answer is out */
+        refuse(connection, &too_much);
         return;
     }
+    /* While an answer is under way its client may send the next requests, up to half of the room;
+     * then the kernel holds it back. */
+    bool is_waiting = connection->phase == QB_PHASE_ANSWERING;
+    if (is_waiting && connection->in_length > PIPELINED_MAX / 2) qb_socket_read(connection, false);
     if (connection->phase == QB_PHASE_HEAD) look_for_head(connection);
 }
 
