@@ -15,7 +15,7 @@
 #include "app/settings.h"
 #include "base/log.h"
 
-extern char **environ;
+
 
 #define EXIT_USAGE 2
 

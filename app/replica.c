@@ -308,7 +308,7 @@ static bool open_replica(struct qb_replica *replica, struct qb_error *error)
     struct qb_data *data = &replica->data;
 
     QB_TRY(qb_data_open(data, s, error));
-    replica->keys = qb_token_keys_load(s->data_dir, error);
+    replica->keys = qb_token_keys_open(s->data_dir, error);
     if (replica->keys == NULL) return false;
     QB_TRY(qb_admin_ensure_from_file(data->store->ops, data->link, s->admin_email,
                                      s->admin_password_file, error));

@@ -12,14 +12,6 @@
 #define CLOSE_WAIT_US   (2 * QB_SECOND_US)
 #define CONTROLS_MAX    10 /* ping, pong and close frames of a client in a second (S40) */
 
-void qb_websocket_seal(struct qb_frame *frame)
-{
-    uint8_t head[QB_WEBSOCKET_HEAD_MAX];
-    size_t length = qb_websocket_head(head, QB_OPCODE_TEXT, frame->length);
-
-    (void)memcpy(&frame->head[QB_FRAME_HEAD - length], head, length);
-}
-
 void qb_connection_send(struct qb_connection *connection, const struct qb_frame *frame)
 {
     size_t length = qb_websocket_head_length(frame->length);
