@@ -9,6 +9,7 @@
 #include "app/auth_limits.h"
 #include "app/commands.h"
 #include "app/data.h"
+#include "app/demo.h"
 #include "app/loop.h"
 #include "app/replica_load.h"
 #include "app/ticket.h"
@@ -53,6 +54,7 @@ struct qb_replica {
     struct qb_auth_limits *limits;
     struct qb_tickets *tickets;
     struct qb_watchdog *watchdog;
+    struct qb_demo *demo; /* null: none */
     struct io *io;
     unsigned io_count;
     uint16_t port;
@@ -151,6 +153,7 @@ static void on_second(void *context)
 {
     struct io *io = context;
     qb_runner_second(io->runner);
+    if (io->replica->demo != NULL) qb_demo_second(io->replica->demo, io->runner);
 }
 
 static struct qb_edge_options edge_options(struct io *io, int listen_fd)
@@ -315,6 +318,7 @@ static bool open_replica(struct qb_replica *replica, struct qb_error *error)
     if (data->store->ops->epoch_next(data->link, &replica->epoch, error) != QB_STORE_OK) {
         return false;
     }
+    if (s->demo != 0) replica->demo = qb_demo_new(data->store->ops, data->link);
     make_shared(replica);
     make_runners(replica);
     QB_TRY(qb_replica_load(data, replica->runners, replica->holds, (size_t)s->ring_entries, error));
@@ -478,6 +482,7 @@ void qb_replica_free(struct qb_replica **replica)
     qb_auth_limits_free(&old->limits);
     qb_tickets_free(&old->tickets);
     qb_token_keys_free(&old->keys);
+    qb_demo_free(&old->demo);
     free(old->io);
     free(old);
 }
