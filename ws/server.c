@@ -303,6 +303,7 @@ static bool start_lws(struct qb_server *server, struct qb_error *error)
     info.pt_serv_buf_size = SERVICE_BYTES;
     info.gid = (gid_t)-1;
     info.uid = (uid_t)-1;
+    info.pcontext = &server->lws; /* null again once the context is wholly gone */
     server->lws = lws_create_context(&info);
     if (server->lws != NULL) server->vhost = lws_get_vhost_by_name(server->lws, "default");
     if (server->vhost != NULL) return true;
@@ -358,9 +359,11 @@ void qb_server_free(struct qb_server **server)
     qb_listener_free(&old->listener);
     uv_close((uv_handle_t *)&old->tick, on_closed);
     uv_close((uv_handle_t *)&old->turn, on_closed);
-    if (old->lws != NULL) lws_context_destroy(old->lws); /* closes every socket */
-    for (int i = 0; i < SETTLE_TURNS && (old->connections > 0 || old->open_handles > 0); i++) {
+    /* Closes every socket; its own handles need turns of the loop, then it is asked again. */
+    for (int i = 0; i < SETTLE_TURNS; i++) {
+        if (old->lws != NULL) lws_context_destroy(old->lws);
         (void)uv_run(old->loop, UV_RUN_NOWAIT);
+        if (old->lws == NULL && old->connections == 0 && old->open_handles == 0) break;
     }
     QB_ASSERT(old->connections == 0);
     qb_text_fini(&old->scratch);
