@@ -16,7 +16,7 @@
 #define RESUME_US        QB_SECOND_US /* one resume of an auction a second (S44) */
 #define RESUME_BURST     3
 #define RESUMES_MAX      256 /* auctions resumed within the last seconds, of one connection */
-#define ANSWER_BYTES_MAX 4096
+#define ANSWER_BYTES_MAX 16384
 
 /* --- limits --- */
 
