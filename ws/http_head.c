@@ -38,6 +38,10 @@ size_t qb_http_scan(struct qb_http_scan *scan, const char *bytes, size_t length,
 {
     *refusal = fine;
     for (; scan->at < length; scan->at++) {
+        if (scan->at >= limits->head_bytes_max) {
+            *refusal = scan->has_line ? big_head : long_url;
+            return 0;
+        }
         char c = bytes[scan->at];
         bool wants_lf = scan->matched == 1 || scan->matched == 3;
         if (wants_lf != (c == '\n') || c == '\0') {
@@ -53,10 +57,6 @@ size_t qb_http_scan(struct qb_http_scan *scan, const char *bytes, size_t length,
             scan->matched = 0;
         }
         if (scan->matched == 4) return ++scan->at;
-        if (scan->at >= limits->head_bytes_max) {
-            *refusal = scan->has_line ? big_head : long_url;
-            return 0;
-        }
     }
     if (!scan->has_line && length > limits->url_bytes_max + 64) *refusal = long_url;
     return 0;
@@ -275,7 +275,7 @@ static struct qb_http_refusal check_host(const struct qb_http_head *head, const 
             (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || strchr(".-:[]_", c) != NULL;
         if (!is_good) return bad_host;
     }
-    if (host[0] == '\0') return bad_host;
+    if (host[0] == '\0' || host[0] == ':') return bad_host;
     return is_served(limits->hosts, host) ? fine : wrong_host;
 }
 
