@@ -12,7 +12,7 @@
  * Makes the account `email` with all roles and the password in `password_file` unless the e-mail
  * has an account; that one is left as it is. Does nothing with an empty e-mail.
  *
- * False with `error` set: the file cannot be read, others may read it, or it holds no good password.
+ * False with `error` set: the file cannot be read, others may read it, or its password is no good.
  */
 QB_MUST_USE bool qb_admin_ensure_from_file(const struct qb_store_ops *store,
                                            struct qb_store_link *link, const char *email,

@@ -24,7 +24,7 @@ static const struct {
     void (*write)(struct qb_text *text);
 } parts[] = {
     {"settings", qb_settings_docs}, {"metrics", qb_metrics_docs}, {"protocol", qb_protocol_docs},
-    {"refusals", refusals},         {"closes", qb_close_docs},
+    {"refusals", refusals},         {"closes", qb_close_docs},    {"errors", qb_error_docs},
 };
 
 bool qb_docs_write(const char *part, struct qb_text *text)
@@ -45,8 +45,9 @@ int qb_docs_print(const char *part)
     if (is_known)
         (void)fputs(text.bytes, stdout);
     else
-        (void)fprintf(stderr,
-                      "quickbid docs: parts are settings, metrics, protocol, refusals, closes\n");
+        (void)fprintf(
+            stderr,
+            "quickbid docs: parts are settings, metrics, protocol, errors, refusals, closes\n");
     qb_text_fini(&text);
     return is_known ? 0 : 2;
 }

@@ -1,0 +1,78 @@
+/*
+ * The path of a bid as random histories against a ledger that fails: every asker gets one final
+ * answer, none before its entry is durable, and an auction has one end.
+ */
+#include "tests/unit/auctioneer_world.h"
+
+/* Random histories: every asker is answered once, nothing before it is durable, keys count once,
+ * one end. The rules themselves have their own tests. */
+static void random_history(uint64_t seed)
+{
+    struct qb_random random;
+    static const enum qb_append_outcome faults[] = {QB_APPEND_UNKNOWN, QB_APPEND_BUSY,
+                                                    QB_APPEND_EXPIRED, QB_APPEND_FENCED};
+
+    qb_random_seed(&random, seed);
+    begin(16 + (uint32_t)qb_random_below(&random, 600),
+          (uint32_t)qb_random_below(&random, 300) + 1);
+    world.now_us = 195 * S;
+    for (int i = 0; i < 1500; i++) {
+        char key[8];
+        qb_id who = ANN + qb_random_below(&random, 3);
+        (void)snprintf(key, sizeof key, "k%u", (unsigned)qb_random_below(&random, 400));
+        switch (qb_random_below(&random, 10)) {
+        case 0:
+            if (world.call_count > 0 && qb_random_below(&random, 4) == 0) {
+                answer_call(faults[qb_random_below(&random, 4)]);
+            }
+            break;
+        case 1:
+            world.now_us += (int64_t)qb_random_below(&random, 60) * MS;
+            tick();
+            break;
+        case 2:
+            if (world.durable < world.journaled) {
+                make_durable(world.durable + 1 +
+                             qb_random_below(&random, world.journaled - world.durable));
+            }
+            break;
+        case 3:
+            (void)resolve(who, key);
+            break;
+        case 4:
+            answer_lookups();
+            break;
+        case 5:
+        case 6:
+            if (world.call_count > 0) answer_call(QB_APPEND_DONE);
+            break;
+        default:
+            (void)bid(who, 1000 + (int64_t)qb_random_below(&random, 400) * 50, key);
+            break;
+        }
+    }
+    settle();
+    world.now_us += 4000 * S;
+    tick();
+    settle();
+    QB_EXPECT_EQ(world.over, 1, "one end");
+    for (size_t i = 1; i <= world.known_count; i++) {
+        for (size_t j = i; j < world.known_count; j++) {
+            bool is_same =
+                memcmp(world.known[i - 1].bid_id, world.known[j].bid_id, QB_BID_ID_BYTES) == 0;
+            QB_EXPECT(!is_same, "an id has one place");
+        }
+    }
+    end("a random history");
+}
+
+QB_TEST(random_histories_answer_every_asker_once)
+{
+    for (uint64_t seed = 1; seed <= 200; seed++) {
+        int before = qb_test_failures;
+        random_history(seed);
+        if (qb_test_failures == before) continue;
+        (void)printf("seed %" PRIu64 "\n", seed);
+        return;
+    }
+}
