@@ -16,7 +16,7 @@
 #define RESUME  "{\"id\":3,\"do\":\"watch\",\"auction\":\"" LOT "\",\"epoch\":1,\"seq\":1}"
 #define BID                                                                                        \
     "{\"id\":4,\"do\":\"bid\",\"auction\":\"" LOT "\",\"max\":5,\"currency\":\"USD\",\"key\":"     \
-                                                  "\"k\"}"
+    "\"k\"}"
 
 static struct qb_connection connections[CLIENTS];
 static int accepted;
@@ -378,6 +378,10 @@ QB_TEST(a_user_has_a_few_connections_and_notices_reach_all)
     qb_edge_log_out(edge, bob.login, QB_CLOSE_LOGGED_OUT);
     expect_closed(third, QB_CLOSE_LOGGED_OUT, "this login");
     expect_open(first, "not that one");
+    qb_session_handlers.closed(first, QB_CLOSE_GONE);
+    QB_EXPECT(enter(edge, &ann) != NULL, "room again");
+    qb_session_handlers.closed(second, QB_CLOSE_GONE);
+    QB_EXPECT_EQ(presence, 2, "one of hers is left");
     end(edge);
 }
 
