@@ -1,6 +1,7 @@
 #include "app/api.h"
 
 #include <openssl/crypto.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,6 +47,9 @@ void qb_call_free(struct qb_call *call)
 {
     OPENSSL_cleanse(call->password, sizeof call->password);
     OPENSSL_cleanse(call->secret, sizeof call->secret);
+    if (call->rules != NULL) OPENSSL_cleanse(call->rules->secret, sizeof call->rules->secret);
+    free(call->rules);
+    free(call->listing);
     qb_json_free(&call->body);
     qb_text_fini(&call->text);
     free(call);
@@ -56,19 +60,57 @@ void qb_call_fail(struct qb_call *call, enum qb_api_problem problem)
     if (call->problem == QB_API_NONE) call->problem = problem;
 }
 
+void qb_call_head(struct qb_call *call, const char *format, ...)
+{
+    size_t length = strlen(call->head);
+    va_list arguments;
+
+    va_start(arguments, format);
+    int added = vsnprintf(call->head + length, sizeof call->head - length, format, arguments);
+    va_end(arguments);
+    QB_ASSERT(added >= 0 && (size_t)added < sizeof call->head - length);
+}
+
+static void answer_problem(struct qb_call *call)
+{
+    struct qb_text text = {0};
+    const char *own = problems[call->problem].text;
+    int64_t wait_s = (call->wait_us + QB_SECOND_US - 1) / QB_SECOND_US;
+
+    if (call->problem == QB_API_BUSY && wait_s == 0) wait_s = 1;
+    if (wait_s > 0) qb_call_head(call, "Retry-After: %lld\r\n", (long long)wait_s);
+    qb_text_string(&text, "{");
+    qb_text_json_text(&text, "type", "about:blank");
+    qb_text_json_text(&text, "title", problems[call->problem].code);
+    qb_text_json_int(&text, "status", problems[call->problem].status);
+    qb_text_json_text(&text, "code", problems[call->problem].code);
+    qb_text_json_text(&text, "detail", call->detail.text[0] != '\0' ? call->detail.text : own);
+    if (wait_s > 0) qb_text_json_int(&text, "retry_after_ms", wait_s * 1000);
+    if (call->limit != NULL) qb_text_json_text(&text, "limit", call->limit);
+    qb_text_string(&text, "}");
+    const struct qb_http_response response = {
+        .status = problems[call->problem].status,
+        .content_type = "application/problem+json",
+        .headers = call->head[0] != '\0' ? call->head : NULL,
+        .body = text.bytes,
+        .length = text.length,
+    };
+    qb_http_respond(call->request, &response);
+    qb_text_fini(&text);
+}
+
 void qb_call_answer(struct qb_call *call)
 {
     if (call->text.is_full) qb_call_fail(call, QB_API_INTERNAL);
     if (call->problem != QB_API_NONE) {
-        int wait_s = (int)((call->wait_us + QB_SECOND_US - 1) / QB_SECOND_US);
-        if (call->problem == QB_API_BUSY && wait_s == 0) wait_s = 1;
-        const char *own = problems[call->problem].text;
-        qb_http_problem(call->request, problems[call->problem].status, problems[call->problem].code,
-                        call->detail.text[0] != '\0' ? call->detail.text : own, wait_s);
+        answer_problem(call);
     } else {
+        const char *type = call->content_type != NULL ? call->content_type : "application/json";
         const struct qb_http_response response = {
             .status = call->status != 0 ? call->status : 200,
-            .content_type = call->text.length > 0 ? "application/json" : NULL,
+            .content_type = call->text.length > 0 ? type : NULL,
+            .cache_control = call->cache_control,
+            .etag = call->etag[0] != '\0' ? call->etag : NULL,
             .headers = call->head[0] != '\0' ? call->head : NULL,
             .body = call->text.bytes,
             .length = call->text.length,
@@ -106,11 +148,14 @@ bool qb_call_stored(struct qb_call *call, enum qb_store_result result, const cha
 }
 
 /* On plain loopback a cookie cannot be Secure (security.md S15). */
+bool qb_call_is_plain(const struct qb_call *call)
+{
+    return call->api->options.origins[0] == '\0' && qb_http_peer(call->request)->is_loopback;
+}
+
 const char *qb_cookie_name(const struct qb_call *call)
 {
-    bool is_plain = call->api->options.origins[0] == '\0';
-
-    return is_plain ? "qb_session" : "__Host-qb_session";
+    return qb_call_is_plain(call) ? "qb_session" : "__Host-qb_session";
 }
 
 static bool is_listed(const char *list, const char *origin)
@@ -128,7 +173,7 @@ static bool is_listed(const char *list, const char *origin)
 }
 
 /* Exact, and never from a page whose origin is "null" (S13). */
-static bool is_origin_allowed(const struct qb_call *call, const char *origin)
+bool qb_call_origin_allowed(const struct qb_call *call, const char *origin)
 {
     const char *host = qb_http_header(call->request, "host");
     const char *list = call->api->options.origins;
@@ -160,14 +205,16 @@ static bool read_credentials(struct qb_call *call)
         }
         call->user.id = claims.user;
         call->login = claims.login;
+        call->expires_us = claims.expires_us;
         return true;
     }
-    if (origin != NULL && qb_http_is_websocket(call->request) && !is_origin_allowed(call, origin)) {
+    if (origin != NULL && qb_http_is_websocket(call->request) &&
+        !qb_call_origin_allowed(call, origin)) {
         qb_call_fail(call, QB_API_ORIGIN);
         return false;
     }
     if (!qb_http_cookie(call->request, qb_cookie_name(call), secret, sizeof secret)) return true;
-    if (!is_read && (origin == NULL || !is_origin_allowed(call, origin))) {
+    if (!is_read && (origin == NULL || !qb_call_origin_allowed(call, origin))) {
         qb_call_fail(call, QB_API_ORIGIN);
         return false;
     }
@@ -190,6 +237,7 @@ static void identify(struct qb_call *call, struct qb_store_link *link)
         if (!qb_call_stored(call, found, "login_find", &error)) return;
         if (login.expires_us <= qb_clock_wall_us()) return;
         id = login.user;
+        call->expires_us = login.expires_us;
         call->login = qb_login_name(call->hash);
     }
     if (id == 0) return;
@@ -221,58 +269,69 @@ static void done(void *job)
         call->route->finish(call);
 }
 
-static bool is_match(const char *pattern, const char *path, qb_id *id)
+/* Whether `path` is `pattern`; its hole, if there is one, goes into the call. */
+static bool is_match(const char *pattern, const char *path, struct qb_call *call)
 {
-    const char *hole = strstr(pattern, "{id}");
+    const char *hole = strchr(pattern, '{');
 
     if (hole == NULL) return strcmp(pattern, path) == 0;
     size_t before = (size_t)(hole - pattern);
     if (strncmp(pattern, path, before) != 0) return false;
     size_t length = strcspn(path + before, "/");
-    return strcmp(hole + 4, path + before + length) == 0 && qb_id_parse(path + before, length, id);
+    const char *rest = strchr(hole, '}') + 1;
+    if (strcmp(rest, path + before + length) != 0) return false;
+    if (hole[1] == 'i') return qb_id_parse(path + before, length, &call->id);
+    return length == sizeof call->image * 2 && qb_hex_parse(path + before, length, call->image);
 }
 
-static bool read_body(struct qb_call *call)
+static bool read_json(struct qb_call *call)
 {
     static const struct qb_json_limits limits = {
         .bytes_max = BODY_BYTES_MAX, .depth_max = 16, .members_max = 100};
     const char *type = qb_http_header(call->request, "content-type");
-    size_t length = 0;
-    const char *body = qb_http_body(call->request, &length);
 
-    if (!call->route->has_body) return true;
     size_t type_length = type != NULL ? strcspn(type, "; ") : 0;
     if (type_length != 16 || strncasecmp(type, "application/json", 16) != 0) {
         qb_call_fail(call, QB_API_CONTENT_TYPE);
         return false;
     }
-    if (length > BODY_BYTES_MAX) {
+    if (call->byte_count > BODY_BYTES_MAX) {
         qb_call_fail(call, QB_API_TOO_LARGE);
         return false;
     }
-    call->body = qb_json_parse(body, length, &limits, &call->detail);
+    call->body = qb_json_parse(call->bytes, call->byte_count, &limits, &call->detail);
     if (call->body == NULL) qb_call_fail(call, QB_API_BAD_BODY);
     return call->body != NULL;
 }
 
-static void start(struct qb_api *api, struct qb_http_request *request, const struct qb_route *route,
-                  qb_id id)
+static bool read_body(struct qb_call *call)
 {
-    struct qb_call *call = calloc(1, sizeof *call);
+    call->bytes = qb_http_body(call->request, &call->byte_count);
+    switch ((enum qb_body)call->route->body) {
+    case QB_BODY_NONE:
+    case QB_BODY_IMAGE:
+        return true;
+    case QB_BODY_OPTIONAL:
+        return call->byte_count == 0 || read_json(call);
+    case QB_BODY_JSON:
+        break;
+    }
+    return read_json(call);
+}
 
-    QB_ASSERT(call != NULL);
-    call->api = api;
-    call->request = request;
-    call->route = route;
-    call->id = id;
+static void start(struct qb_call *call)
+{
+    const struct qb_route *route = call->route;
+
     if (!read_credentials(call) || !read_body(call)) {
         qb_call_answer(call);
         return;
     }
+    if (route->prepare != NULL) route->prepare(call);
     bool is_known = call->has_login || call->user.id != 0;
     if (route->needs_user && !is_known) qb_call_fail(call, QB_API_SIGN_IN);
     if (call->problem == QB_API_NONE && (is_known || route->work != NULL))
-        qb_call_submit(call, api->options.store_pool, run, done);
+        qb_call_submit(call, call->api->options.store_pool, run, done);
     else
         done(call);
 }
@@ -305,27 +364,73 @@ static void serve_page(struct qb_http_request *request)
     qb_http_respond(request, &response);
 }
 
+/* A page of an origin in the list may read answers; of all others the browser keeps them. */
+static void allow_origin(struct qb_call *call)
+{
+    const char *origin = qb_http_header(call->request, "origin");
+
+    if (origin == NULL || !is_listed(call->api->options.origins, origin)) return;
+    qb_call_head(call,
+                 "Access-Control-Allow-Origin: %s\r\nAccess-Control-Allow-Credentials: true\r\n"
+                 "Access-Control-Expose-Headers: ETag, Location, Retry-After\r\nVary: Origin\r\n",
+                 origin);
+}
+
+/* `methods`, a set of bits by enum qb_http_method, as a header line of that name. */
+static void allow_methods(struct qb_call *call, const char *name, unsigned methods)
+{
+    static const char *const names[] = {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"};
+
+    if ((methods & 1U << QB_HTTP_GET) != 0) methods |= 1U << QB_HTTP_HEAD;
+    qb_call_head(call, "%s: OPTIONS", name);
+    for (unsigned i = 0; i < QB_COUNT(names) - 1; i++)
+        if ((methods & 1U << i) != 0) qb_call_head(call, ", %s", names[i]);
+    qb_call_head(call, "\r\n");
+}
+
+static void answer_options(struct qb_call *call, unsigned methods)
+{
+    allow_methods(call, "Allow", methods);
+    if (call->head[0] == 'A' && call->head[1] == 'c') { /* allow_origin() wrote first */
+        allow_methods(call, "Access-Control-Allow-Methods", methods);
+        qb_call_head(call, "Access-Control-Allow-Headers: Authorization, Content-Type, "
+                           "Idempotency-Key\r\nAccess-Control-Max-Age: 600\r\n");
+    }
+    call->status = 204;
+    qb_call_answer(call);
+}
+
 void qb_api_request(struct qb_api *api, struct qb_http_request *request)
 {
     const char *path = qb_http_path(request);
     enum qb_http_method method = qb_http_method_of(request);
-    bool is_path_known = false;
-    qb_id id = 0;
+    struct qb_call *call = calloc(1, sizeof *call);
+    unsigned methods = 0;
 
+    QB_ASSERT(call != NULL);
+    call->api = api;
+    call->request = request;
     if (method == QB_HTTP_HEAD) method = QB_HTTP_GET;
-    for (size_t i = 0; i < qb_api_route_count; i++) {
-        if (!is_match(qb_api_routes[i].path, path, &id)) continue;
-        is_path_known = true;
-        if (qb_api_routes[i].method != method) continue;
-        start(api, request, &qb_api_routes[i], id);
+    for (size_t i = 0; i < qb_api_route_count && call->route == NULL; i++) {
+        if (!is_match(qb_api_routes[i].path, path, call)) continue;
+        methods |= 1U << qb_api_routes[i].method;
+        if (qb_api_routes[i].method == method) call->route = &qb_api_routes[i];
+    }
+    if (methods == 0 && strncmp(path, "/api/", 5) != 0) {
+        qb_call_free(call);
+        serve_page(request);
         return;
     }
-    if (is_path_known)
-        qb_http_problem(request, 405, "method", problems[QB_API_METHOD].text, 0);
-    else if (strncmp(path, "/api/", 5) == 0)
-        qb_http_problem(request, 404, "not_found", problems[QB_API_NOT_FOUND].text, 0);
-    else
-        serve_page(request);
+    allow_origin(call);
+    if (call->route != NULL) {
+        start(call);
+    } else if (methods != 0 && method == QB_HTTP_OPTIONS) {
+        answer_options(call, methods);
+    } else {
+        qb_call_fail(call, methods != 0 ? QB_API_METHOD : QB_API_NOT_FOUND);
+        if (methods != 0) allow_methods(call, "Allow", methods);
+        qb_call_answer(call);
+    }
 }
 
 bool qb_api_identify_token(struct qb_api *api, const char *token, struct qb_identity *identity,

@@ -11,6 +11,7 @@
 #include "app/auth_limits.h"
 #include "app/ticket.h"
 #include "app/token.h"
+#include "base/metrics.h"
 #include "base/random.h"
 
 #define DAY_US (INT64_C(24) * 3600 * QB_SECOND_US)
@@ -60,11 +61,24 @@ static bool read_email(struct qb_call *call)
     return true;
 }
 
-static bool read_account(struct qb_call *call, const char *const *members, size_t count)
+/* A password that nobody can have is wrong like any other at a login, and told at a sign-up. */
+static bool read_password(struct qb_call *call, bool is_new)
 {
-    char mode[8];
     const char *password =
         qb_json_string(qb_json_member(call->body, "password"), &call->password_length);
+
+    if (password == NULL) return qb_error_set(&call->detail, "password: a text is needed here.");
+    const char *wrong = qb_password_problem(password, call->password_length);
+    if (wrong != NULL && is_new) return qb_error_set(&call->detail, "%s", wrong);
+    if (wrong != NULL) call->password_length = 0;
+    (void)memcpy(call->password, password, call->password_length);
+    return true;
+}
+
+static bool read_account(struct qb_call *call, const char *const *members, size_t count,
+                         bool is_new)
+{
+    char mode[8];
 
     if (!qb_form_members(call->body, members, count, &call->detail)) return false;
     if (!read_email(call)) return false;
@@ -72,11 +86,7 @@ static bool read_account(struct qb_call *call, const char *const *members, size_
     call->wants_token = strcmp(mode, "token") == 0;
     if (mode[0] != '\0' && !call->wants_token && strcmp(mode, "cookie") != 0)
         return qb_error_set(&call->detail, "mode: it must be \"cookie\" or \"token\".");
-    if (password == NULL) return qb_error_set(&call->detail, "password: a text is needed here.");
-    const char *wrong = qb_password_problem(password, call->password_length);
-    if (wrong != NULL) return qb_error_set(&call->detail, "%s", wrong);
-    (void)memcpy(call->password, password, call->password_length);
-    return true;
+    return read_password(call, is_new);
 }
 
 /* Asked before any hash, so that a refusal costs nothing (S50). */
@@ -84,8 +94,11 @@ static bool is_admitted(struct qb_call *call)
 {
     call->wait_us = qb_auth_limits_address(call->api->options.limits,
                                            qb_http_peer(call->request)->key, qb_clock_mono_us());
-    if (call->wait_us > 0) qb_call_fail(call, QB_API_RATE_LIMITED);
-    return call->wait_us == 0;
+    if (call->wait_us == 0) return true;
+    call->limit = "auth_attempts";
+    qb_metric_add(QB_METRIC_limited_total, call->limit, 1);
+    qb_call_fail(call, QB_API_RATE_LIMITED);
+    return false;
 }
 
 static void add_login(struct qb_call *call, struct qb_store_link *link)
@@ -127,11 +140,9 @@ static void token_json(struct qb_call *call)
 
 static void set_cookie(struct qb_call *call, const char *secret, int64_t seconds)
 {
-    bool is_plain = call->api->options.origins[0] == '\0';
-
-    (void)snprintf(call->head, sizeof call->head,
-                   "Set-Cookie: %s=%s; Path=/; Max-Age=%lld; HttpOnly; SameSite=Strict%s\r\n",
-                   qb_cookie_name(call), secret, (long long)seconds, is_plain ? "" : "; Secure");
+    qb_call_head(call, "Set-Cookie: %s=%s; Path=/; Max-Age=%lld; HttpOnly; SameSite=Strict%s\r\n",
+                 qb_cookie_name(call), secret, (long long)seconds,
+                 qb_call_is_plain(call) ? "" : "; Secure");
 }
 
 static void answer_login(void *job)
@@ -192,7 +203,7 @@ void qb_api_sign_up(struct qb_call *call)
     static const char *const members[] = {"email", "password", "name", "mode"};
 
     call->user = (struct qb_user){0};
-    if (!read_account(call, members, QB_COUNT(members)) ||
+    if (!read_account(call, members, QB_COUNT(members), true) ||
         !qb_form_text(call->body, "name", 0, false, call->user.name, sizeof call->user.name,
                       &call->detail))
         qb_call_fail(call, QB_API_BAD_BODY);
@@ -217,7 +228,8 @@ static void run_login(void *job, void *worker)
 static void run_verify(void *job, void *worker)
 {
     struct qb_call *call = job;
-    const char *verifier = call->user.id != 0 ? call->user.verifier : NULL;
+    bool may_match = call->user.id != 0 && call->password_length > 0;
+    const char *verifier = may_match ? call->user.verifier : NULL;
 
     (void)worker;
     if (qb_call_is_late(call)) return;
@@ -273,16 +285,37 @@ void qb_api_log_in(struct qb_call *call)
     static const char *const members[] = {"email", "password", "mode"};
 
     call->user = (struct qb_user){0};
-    if (!read_account(call, members, QB_COUNT(members))) qb_call_fail(call, QB_API_BAD_BODY);
+    if (!read_account(call, members, QB_COUNT(members), false)) qb_call_fail(call, QB_API_BAD_BODY);
     if (call->problem == QB_API_NONE && is_admitted(call)) {
         call->wait_us =
             qb_auth_limits_account(call->api->options.limits, call->user.email, qb_clock_mono_us());
-        if (call->wait_us > 0) qb_call_fail(call, QB_API_RATE_LIMITED);
+        if (call->wait_us > 0) {
+            call->limit = "account_failures";
+            qb_metric_add(QB_METRIC_limited_total, call->limit, 1);
+            qb_call_fail(call, QB_API_RATE_LIMITED);
+        }
     }
     if (call->problem == QB_API_NONE)
         qb_call_submit(call, call->api->options.store_pool, run_find, found_user);
     else
         qb_call_answer(call);
+}
+
+/* {"session"}, for those who keep no cookie. */
+void qb_api_session_body(struct qb_call *call)
+{
+    static const char *const members[] = {"session"};
+    char secret[QB_LOGIN_TEXT_BYTES] = "";
+
+    if (call->body == NULL) return;
+    if (!qb_form_members(call->body, members, QB_COUNT(members), &call->detail) ||
+        !qb_form_text(call->body, "session", 0, false, secret, sizeof secret, &call->detail))
+        qb_call_fail(call, QB_API_BAD_BODY);
+    if (secret[0] != '\0') {
+        qb_sha256_of(secret, strlen(secret), call->hash);
+        call->has_login = true;
+    }
+    OPENSSL_cleanse(secret, sizeof secret);
 }
 
 void qb_api_renew(struct qb_call *call)
@@ -319,7 +352,11 @@ void qb_api_ticket(struct qb_call *call)
 {
     char ticket[QB_TICKET_BYTES];
     const struct qb_identity identity = {
-        .user = call->user.id, .roles = call->user.roles, .login = call->login};
+        .user = call->user.id,
+        .roles = call->user.roles,
+        .login = call->login,
+        .expires_us = call->expires_us,
+    };
 
     if (!qb_tickets_issue(call->api->options.tickets, &identity, qb_clock_mono_us(), ticket)) {
         qb_call_fail(call, QB_API_BUSY);

@@ -17,17 +17,42 @@ enum qb_api_problem {
 };
 
 #define QB_LOGIN_TEXT_BYTES 44 /* 32 bytes in base64url and a zero byte */
-#define QB_CALL_HEAD_BYTES  512
+#define QB_CALL_HEAD_BYTES  768
+#define QB_ETAG_BYTES       40
 
 struct qb_call;
 
+enum qb_body {
+    QB_BODY_NONE,     /* ignored */
+    QB_BODY_JSON,     /* needed */
+    QB_BODY_OPTIONAL, /* JSON, or nothing at all */
+    QB_BODY_IMAGE,    /* as it is, of one of the types of images */
+};
+
+/* The steps of a route, each of which may be null: the first that fails ends the call. */
 struct qb_route {
     enum qb_http_method method;
-    const char *path; /* "{id}" stands for an id */
+    const char *path; /* "{id}" stands for an id, "{hash}" for an image's */
     bool needs_user;
-    bool has_body;                                                  /* a JSON body is needed */
-    void (*work)(struct qb_call *call, struct qb_store_link *link); /* on a worker; may be null */
-    void (*finish)(struct qb_call *call); /* then on the I/O thread; null: the answer is ready */
+    uint8_t body;                          /* enum qb_body */
+    void (*prepare)(struct qb_call *call); /* on the I/O thread: what the worker needs of it */
+    void (*work)(struct qb_call *call, struct qb_store_link *link); /* on a worker */
+    void (*finish)(struct qb_call *call); /* on the I/O thread; null: the answer is ready */
+};
+
+#define QB_SEARCH_BYTES 201
+
+/* The query of a list, read on the I/O thread. */
+struct qb_page {
+    char search[QB_SEARCH_BYTES];
+    char category[QB_CATEGORY_BYTES_MAX + 1];
+    char currency[QB_CURRENCY_BYTES];
+    qb_id seller;
+    uint8_t phase; /* enum qb_listing_phase */
+    uint8_t sort;  /* enum qb_listing_sort */
+    size_t limit;
+    int64_t key; /* of the cursor, or a number to begin with */
+    qb_id id;
 };
 
 struct qb_api {
@@ -38,19 +63,32 @@ struct qb_call {
     struct qb_api *api;
     struct qb_http_request *request;
     const struct qb_route *route;
-    qb_id id; /* of the path */
+    qb_id id;                           /* of the path */
+    uint8_t image[QB_IMAGE_HASH_BYTES]; /* of the path */
     struct qb_json *body;
+    const char *bytes; /* the body as it came; the request's */
+    size_t byte_count;
+    struct qb_page page;
+    struct qb_rules *rules;        /* of an auction to open; owned */
+    struct qb_listing *listing;    /* owned */
+    struct qb_entry entry;         /* of an operator's command */
     bool has_login;                /* a cookie came: `hash` is its */
     uint8_t hash[QB_SHA256_BYTES]; /* of the login's secret */
     struct qb_user user;           /* id 0: a visitor */
     uint64_t login;                /* as tokens and sessions name it */
+    qb_time_us expires_us;         /* of the token or the login */
     int64_t submitted_us;          /* monotonic: when it began to wait for a worker */
     enum qb_api_problem problem;
-    struct qb_error detail;           /* empty: the problem's own text */
-    int64_t wait_us;                  /* for Retry-After */
-    int status;                       /* of a good answer */
-    struct qb_text text;              /* its body; empty: none */
-    char head[QB_CALL_HEAD_BYTES];    /* further header lines */
+    struct qb_error detail;        /* empty: the problem's own text */
+    int64_t wait_us;               /* for Retry-After */
+    const char *limit;             /* which one was reached; null: none */
+    int status;                    /* of a good answer */
+    struct qb_text text;           /* its body; empty: none */
+    char head[QB_CALL_HEAD_BYTES]; /* further header lines */
+    const char *cache_control;     /* null: no-store */
+    char etag[QB_ETAG_BYTES];      /* empty: none */
+    char if_none_match[QB_ETAG_BYTES * 4];
+    const char *content_type;         /* null: JSON */
     char secret[QB_LOGIN_TEXT_BYTES]; /* of a new login */
     char password[QB_PASSWORD_BYTES_MAX + 1];
     size_t password_length;
@@ -80,14 +118,86 @@ static inline const struct qb_store_ops *qb_call_ops(const struct qb_call *call)
     return call->api->options.store->ops;
 }
 
+/* api.c */
+void qb_call_head(struct qb_call *call, const char *format, ...) QB_PRINTF(2, 3);
+bool qb_call_origin_allowed(const struct qb_call *call, const char *origin);
+const char *qb_cookie_name(const struct qb_call *call);
+bool qb_call_is_plain(const struct qb_call *call); /* plain HTTP on loopback: no Secure cookie */
+
+/* api_accounts.c, api_login.c */
 void qb_user_json(struct qb_text *text, const struct qb_user *user);
 uint64_t qb_login_name(const uint8_t hash[QB_SHA256_BYTES]);
-const char *qb_cookie_name(const struct qb_call *call);
-
 void qb_api_sign_up(struct qb_call *call);
 void qb_api_log_in(struct qb_call *call);
+void qb_api_session_body(struct qb_call *call);
 void qb_api_renew(struct qb_call *call);
 void qb_api_log_out_work(struct qb_call *call, struct qb_store_link *link);
 void qb_api_log_out(struct qb_call *call);
 void qb_api_ticket(struct qb_call *call);
 void qb_api_me(struct qb_call *call);
+
+/* api_page.c: false, and the call has failed, when the query is wrong. */
+bool qb_page_limit(struct qb_call *call);
+bool qb_page_listings(struct qb_call *call); /* all that a list of auctions takes */
+bool qb_page_cursor(struct qb_call *call);
+bool qb_page_number(struct qb_call *call, const char *name); /* into key */
+void qb_page_next(struct qb_text *text, bool is_more, int64_t key, qb_id id);
+
+/* api_auctions.c */
+void qb_api_publish_work(struct qb_call *call, struct qb_store_link *link);
+void qb_api_publish(struct qb_call *call);
+void qb_api_list_prepare(struct qb_call *call);
+void qb_api_list(struct qb_call *call, struct qb_store_link *link);
+void qb_api_catalogue_prepare(struct qb_call *call);
+void qb_api_catalogue(struct qb_call *call, struct qb_store_link *link);
+void qb_api_state(struct qb_call *call);
+/* Listings by `query` with the page's rows and cursor, as {"auctions":[…],"next":…}; `more` (may be
+ * null) adds members to each. */
+void qb_api_listings(struct qb_call *call, struct qb_store_link *link,
+                     struct qb_listing_query *query,
+                     void (*more)(struct qb_call *call, struct qb_store_link *link,
+                                  const struct qb_listing *listing));
+
+/* api_commands.c */
+void qb_api_bid(struct qb_call *call);
+void qb_api_buy(struct qb_call *call);
+void qb_call_command(struct qb_call *call, const struct qb_entry *entry);
+
+/* api_history.c */
+void qb_api_bids_prepare(struct qb_call *call);
+void qb_api_bids(struct qb_call *call, struct qb_store_link *link);
+void qb_api_ledger_prepare(struct qb_call *call);
+void qb_api_ledger(struct qb_call *call, struct qb_store_link *link);
+
+/* api_operators.c */
+void qb_api_operate_work(struct qb_call *call, struct qb_store_link *link);
+void qb_api_operate_prepare(struct qb_call *call);
+void qb_api_operate(struct qb_call *call);
+
+/* api_me.c */
+void qb_api_mine_prepare(struct qb_call *call);
+void qb_api_my_bids(struct qb_call *call, struct qb_store_link *link);
+void qb_api_my_auctions(struct qb_call *call, struct qb_store_link *link);
+void qb_api_my_watched(struct qb_call *call, struct qb_store_link *link);
+void qb_api_watch(struct qb_call *call, struct qb_store_link *link);
+void qb_api_payments_prepare(struct qb_call *call);
+void qb_api_payments(struct qb_call *call, struct qb_store_link *link);
+
+/* api_images.c */
+void qb_api_image_prepare(struct qb_call *call);
+void qb_api_image_add(struct qb_call *call, struct qb_store_link *link);
+void qb_api_image(struct qb_call *call, struct qb_store_link *link);
+
+/* api_users.c: what admins do to accounts */
+void qb_api_user_limit_work(struct qb_call *call, struct qb_store_link *link);
+void qb_api_user_roles_work(struct qb_call *call, struct qb_store_link *link);
+void qb_api_user_ban_work(struct qb_call *call, struct qb_store_link *link);
+void qb_api_user_ban(struct qb_call *call);
+
+/* api_server.c */
+void qb_api_time(struct qb_call *call);
+void qb_api_categories(struct qb_call *call);
+void qb_api_health(struct qb_call *call);
+void qb_api_ready(struct qb_call *call);
+void qb_api_metrics(struct qb_call *call);
+void qb_api_websocket(struct qb_call *call);

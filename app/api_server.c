@@ -1,0 +1,108 @@
+/*
+ * The routes about the server itself, and the WebSocket handshake.
+ */
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "app/api_parts.h"
+#include "app/auction_form.h"
+#include "app/ticket.h"
+#include "base/metrics.h"
+
+void qb_api_time(struct qb_call *call)
+{
+    qb_text_format(&call->text, "{\"now_ms\":%lld}", (long long)(qb_clock_wall_us() / QB_MS_US));
+    qb_call_answer(call);
+}
+
+void qb_api_categories(struct qb_call *call)
+{
+    const char *title = NULL;
+    struct qb_text *text = &call->text;
+
+    qb_text_string(text, "{\"categories\":[");
+    for (size_t i = 0; qb_category_at(i, &title) != NULL; i++)
+        qb_text_format(text, "%s\"%s\"", i > 0 ? "," : "", qb_category_at(i, &title));
+    qb_text_string(text, "],\"currencies\":[");
+    for (size_t i = 0; qb_currency_at(i) != NULL; i++)
+        qb_text_format(text, "%s{\"code\":\"%s\",\"decimals\":%d}", i > 0 ? "," : "",
+                       qb_currency_at(i), qb_currency_decimals(qb_currency_at(i)));
+    qb_text_string(text, "],\"increments\":[");
+    for (size_t i = 0; qb_increment_preset_name(i) != NULL; i++)
+        qb_text_format(text, "%s\"%s\"", i > 0 ? "," : "", qb_increment_preset_name(i));
+    qb_text_string(text, "]}");
+    qb_call_answer(call);
+}
+
+void qb_api_health(struct qb_call *call)
+{
+    qb_text_string(&call->text, "{\"ok\":true}");
+    qb_call_answer(call);
+}
+
+void qb_api_ready(struct qb_call *call)
+{
+    if (!__atomic_load_n(call->api->options.is_ready, __ATOMIC_ACQUIRE))
+        qb_call_fail(call, QB_API_UNAVAILABLE);
+    qb_api_health(call);
+}
+
+void qb_api_websocket(struct qb_call *call)
+{
+    struct qb_identity identity = {.user = call->user.id,
+                                   .roles = call->user.roles,
+                                   .login = call->login,
+                                   .expires_us = call->expires_us};
+    char ticket[QB_TICKET_BYTES];
+
+    bool has_ticket = qb_http_query(call->request, "ticket", ticket, sizeof ticket);
+    if (!qb_http_is_websocket(call->request))
+        qb_call_fail(call, QB_API_NOT_FOUND);
+    else if (has_ticket && !qb_tickets_take(call->api->options.tickets, ticket, strlen(ticket),
+                                            qb_clock_mono_us(), &identity))
+        qb_call_fail(call, QB_API_BAD_TOKEN);
+    if (call->problem != QB_API_NONE) {
+        qb_call_answer(call);
+        return;
+    }
+    qb_edge_accept(call->api->options.edge, call->request, &identity);
+    call->request = NULL;
+    qb_call_free(call);
+}
+
+/* From /proc, when somebody looks. */
+static void measure_process(void)
+{
+    FILE *file = fopen("/proc/self/statm", "re");
+    DIR *folder = opendir("/proc/self/fd");
+    char line[64] = "";
+    int64_t descriptors = -3; /* ".", ".." and the folder's own */
+
+    if (file != NULL && fgets(line, sizeof line, file) != NULL) {
+        char *rest = line;
+        (void)strtoll(line, &rest, 10); /* the whole address space comes first */
+        qb_metric_set(QB_METRIC_process_resident_bytes, NULL,
+                      strtoll(rest, NULL, 10) * sysconf(_SC_PAGESIZE));
+    }
+    if (file != NULL) (void)fclose(file);
+    qb_metric_set(QB_METRIC_process_cpu_us, NULL, qb_clock_cpu_us());
+    if (folder == NULL) return;
+    while (readdir(folder) != NULL) descriptors++;
+    (void)closedir(folder);
+    qb_metric_set(QB_METRIC_process_open_descriptors, NULL, descriptors);
+}
+
+void qb_api_metrics(struct qb_call *call)
+{
+    if (!call->api->options.is_metrics_public && !qb_http_peer(call->request)->is_loopback) {
+        qb_call_fail(call, QB_API_NOT_FOUND);
+    } else {
+        measure_process();
+        qb_metrics_text(&call->text);
+        call->content_type = "text/plain; version=0.0.4; charset=utf-8";
+    }
+    qb_call_answer(call);
+}
