@@ -69,15 +69,17 @@ struct qb_call {
     const char *bytes; /* the body as it came; the request's */
     size_t byte_count;
     struct qb_page page;
-    struct qb_rules *rules;        /* of an auction to open; owned */
-    struct qb_listing *listing;    /* owned */
-    struct qb_entry entry;         /* of an operator's command */
-    bool has_login;                /* a cookie came: `hash` is its */
-    uint8_t hash[QB_SHA256_BYTES]; /* of the login's secret */
-    struct qb_user user;           /* id 0: a visitor */
-    uint64_t login;                /* as tokens and sessions name it */
-    qb_time_us expires_us;         /* of the token or the login */
-    int64_t submitted_us;          /* monotonic: when it began to wait for a worker */
+    struct qb_rules *rules;         /* of an auction to open; owned */
+    struct qb_listing *listing;     /* owned */
+    struct qb_entry entry;          /* of an operator's command */
+    char label[QB_LABEL_BYTES];     /* of whom it is about; empty: nobody */
+    char key[QB_KEY_BYTES_MAX + 1]; /* of the command */
+    bool has_login;                 /* a cookie came: `hash` is its */
+    uint8_t hash[QB_SHA256_BYTES];  /* of the login's secret */
+    struct qb_user user;            /* id 0: a visitor */
+    uint64_t login;                 /* as tokens and sessions name it */
+    qb_time_us expires_us;          /* of the token or the login */
+    int64_t submitted_us;           /* monotonic: when it began to wait for a worker */
     enum qb_api_problem problem;
     struct qb_error detail;        /* empty: the problem's own text */
     int64_t wait_us;               /* for Retry-After */
