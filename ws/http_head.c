@@ -202,7 +202,7 @@ static struct qb_http_refusal parse_field(char *bytes, uint32_t at, uint32_t end
     if (end - at > FIELD_BYTES_MAX) return big_head;
     for (; at < end && is_token_char(bytes[at]); at++) bytes[at] = lower(bytes[at]);
     if (at == begin || at == end || bytes[at] != ':') return bad_field;
-    struct qb_http_field *field = &head->fields[head->field_count++];
+    struct qb_http_field *field = &head->fields[head->field_count];
     field->name = (struct qb_http_span){begin, at - begin};
     bytes[at++] = '\0';
     while (at < end && (bytes[at] == ' ' || bytes[at] == '\t')) at++;
@@ -213,6 +213,7 @@ static struct qb_http_refusal parse_field(char *bytes, uint32_t at, uint32_t end
     }
     field->value = (struct qb_http_span){at, end - at};
     bytes[end] = '\0';
+    head->field_count++; /* only now: a refused head is still asked for its fields */
     return fine;
 }
 

@@ -45,6 +45,7 @@ static struct qb_http_refusal judge(const char *raw, size_t length, enum how how
     }
     if (refusal.status != 0) return refusal;
     if (found == 0) return (struct qb_http_refusal){1, "incomplete", ""};
+    (void)memset(head, 0xa5, sizeof *head); /* as memory comes to the server: with anything */
     return qb_http_head_parse(kept, found, with, head);
 }
 
@@ -103,6 +104,7 @@ static const struct row rows[] = {
     ROW("NUL in a value",            G H "X: a\0b\r\n\r\n", 400, "bad_bytes"),
     ROW("ESC in a value",            G H "X: a\033[1m\r\n\r\n", 400, "bad_header"),
     ROW("DEL in a value",            G H "X: a\177\r\n\r\n", 400, "bad_header"),
+    ROW("ESC in Connection",         G H "Connection: a\033\r\n\r\n", 400, "bad_header"),
     ROW("tab in a value",            G H "X: a\tb\r\n\r\n", 0, ""),
     ROW("bytes above 127 in a value", G H "X: \xc3\xa4\r\n\r\n", 0, ""),
     /* header names */
