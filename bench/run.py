@@ -1,209 +1,333 @@
 #!/usr/bin/env python3
-"""The benchmarks: the built server on a private data folder, the load client on the other
-processor, the bare limit of the machine (bench/floor.c) in the same run, in alternating rounds.
+"""The benchmarks: a private server, the load client, and the bare limit beside both.
 
-bench/run.py [--quick] [--json FILE] [--build DIR]
+`./dev bench [--quick] [--json FILE]` prints a table for people and, if asked, JSON. The server is
+pinned to the first processor and the client to the second, and rounds of the product and of the
+floor take turns, so that what the machine does meanwhile falls on both. Trust the ratios; the
+microseconds belong to one machine and one hour.
 """
 import argparse
-import concurrent.futures
-import http.client
 import json
 import os
-import shutil
 import signal
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-BIDDERS = 120  # accounts: 2,000 bids a second for 10 s at 200 a minute each
-AUCTIONS = 60
-FRAME_BYTES = 330  # payload of an update of these auctions, for the floor
+BIDS_PER_MINUTE = 200  # the largest that the server takes: app/settings.def
+STEP = 20000           # between two maxima, as in scenario_bid.c and scenario_watch.c
+
+# What the server would refuse of one address in earnest; here one address is everybody.
+LIMITS = {
+    "threads": 1, "log-level": "warning", "connections-max": 18000,
+    "connections-per-address": 1000000, "connections-per-user": 10000,
+    "handshakes-per-second": 1000000, "messages-per-second": 100000, "messages-burst": 100000,
+    "bids-per-minute": BIDS_PER_MINUTE, "auth-attempts": 1000000, "first-command-ms": 120000,
+}
+
+# The figures to reach: name -> (what is measured, most).
+TARGETS = {
+    "watch_ratio": ("CPU per delivery, times the floor", 1.3),
+    "bid_p95_ms": ("verdict p95 in ms", 50),
+    "memory_kib": ("KiB per idle connection", 5),
+    "ready_s": ("seconds until ready", 1),
+}
 
 
-def pinned(core, command, **options):
-    """The command on one processor, where there are two."""
-    if os.cpu_count() and os.cpu_count() > 1:
-        command = ["taskset", "-c", str(core)] + command
-    return subprocess.Popen(command, **options)
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def pinned(core, command):
+    cores = sorted(os.sched_getaffinity(0))
+    return ["taskset", "-c", str(cores[min(core, len(cores) - 1)]), *command]
 
 
 class Server:
-    def __init__(self, binary, folder, **settings):
-        self.settings = {
-            "port": "0", "threads": "1", "connections_per_address": "100000",
-            "handshakes_per_second": "100000", "connections_max": "18000",
-            "bids_per_minute": "200", "messages_per_second": "100000", "messages_burst": "100000",
-            "auth_attempts": "100000", "password_jobs_max": "1000", "connections_per_user": "1000",
-            "first_command_ms": "120000", "ping_ms": "600000", "log_lines_per_second": "0",
-        } | settings
-        command = [binary, "serve", "--data-dir", folder]
-        for name, value in self.settings.items():
-            command += [f"--{name.replace('_', '-')}", value]
-        began = time.monotonic()
-        self.log = tempfile.TemporaryFile("w+")
-        self.process = pinned(0, command, stderr=self.log)
-        self.port = self.wait_ready()
-        self.ready_s = time.monotonic() - began
+    """A process on a port of its own; `ready_s` is how long its start took."""
 
-    def wait_ready(self):
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline:
-            self.log.seek(0)
-            for line in self.log.read().splitlines():
-                if '"server.ready"' in line:
-                    return json.loads(line)["port"]
-            if self.process.poll() is not None:
-                break
+    def __init__(self, command, port, is_up, log):
+        self.port = port
+        begin = time.monotonic()
+        self.process = subprocess.Popen(pinned(0, command), stdout=log, stderr=log)
+        while not is_up(port):
+            if self.process.poll() is not None or time.monotonic() - begin > 10:
+                self.stop()
+                sys.exit(f"bench: {command[0]} does not start; see {log.name}")
             time.sleep(0.005)
-        self.log.seek(0)
-        sys.exit("bench: the server did not start:\n" + self.log.read())
-
-    def ask(self, method, path, body=None, token=None):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        headers = {"Content-Type": "application/json"} if body is not None else {}
-        if token:
-            headers["Authorization"] = f"Bearer {token}"
-        connection.request(method, path, json.dumps(body) if body is not None else None, headers)
-        answer = connection.getresponse()
-        text = answer.read()
-        if answer.status >= 300:
-            sys.exit(f"bench: {method} {path}: {answer.status} {text[:300]!r}")
-        return json.loads(text) if text else {}
+        self.ready_s = time.monotonic() - begin
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
-        self.process.wait(20)
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
 
 
-def fill(server, path, bidders):
-    """Accounts and auctions; their tokens and ids into a file for the load client."""
-    def sign_up(i):
-        return server.ask("POST", "/api/users", {
-            "email": f"bidder-{i}@bench.invalid", "password": "a password for benchmarks",
-            "name": f"Bidder {i}", "mode": "token"})["token"]
-
-    with concurrent.futures.ThreadPoolExecutor(4) as pool:
-        tokens = list(pool.map(sign_up, range(bidders)))
-    seller = server.ask("POST", "/api/users", {
-        "email": "seller@bench.invalid", "password": "a password for benchmarks",
-        "name": "Seller", "mode": "token"})["token"]
-    auctions = [server.ask("POST", "/api/auctions", {
-        "title": f"Lot {i}", "description": "For the benchmark.", "category": "other",
-        "currency": "USD", "start_price": 100, "duration_ms": 3600000, "soft_close": None,
-    }, seller)["auction"]["id"] for i in range(AUCTIONS)]
-    lines = [f"token {token}" for token in tokens] + [f"auction {a}" for a in auctions]
-    Path(path).write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return auctions
+def answers_tcp(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def load(build, *arguments):
-    command = [str(build / "bin/bench_load")] + [str(a) for a in arguments]
-    process = pinned(1, command, stdout=subprocess.PIPE, text=True)
-    out, _ = process.communicate(timeout=240)
-    if process.returncode != 0:
-        sys.exit(f"bench: {' '.join(command)} failed")
-    return json.loads(out)
-
-
-def with_floor(build, n, seconds):
-    port = 20000 + os.getpid() % 20000
-    floor = pinned(0, [str(build / "bin/bench_floor"), str(port), str(FRAME_BYTES)])
-    time.sleep(0.2)
+def is_ready(port):
     try:
-        return load(build, "floor", port, floor.pid, n, seconds)
-    finally:
-        floor.kill()
-        floor.wait()
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=1) as answer:
+            return answer.status == 200
+    except OSError:
+        return False
 
 
-def fanout(build, binary, n, seconds, rounds):
-    """Alternating rounds of floor and product; the median of the ratios."""
-    products, floors = [], []
+def call(port, path, body, token=None):
+    headers = {"Content-Type": "application/json"}
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", json.dumps(body).encode(),
+                                     headers)
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.load(answer)
+    except urllib.error.HTTPError as error:
+        sys.exit(f"bench: POST {path}: {error.code} {error.read().decode(errors='replace')}")
+
+
+class Bench:
+    def __init__(self, build, folder):
+        self.bin, self.folder = Path(build) / "bin", Path(folder)
+        self.accounts = 0
+        self.base = {}  # of an auction: the largest maximum so far
+        self.log = open(self.folder / "servers.log", "w", encoding="utf-8")
+        self.server = self.floor = None
+
+    def start(self):
+        port = free_port()
+        command = [str(self.bin / "quickbid"), "serve", "--data-dir", str(self.folder / "data"),
+                   "--port", str(port)]
+        for name, value in LIMITS.items():
+            command += [f"--{name}", str(value)]
+        self.server = Server(command, port, is_ready, self.log)
+        self.seller = self.account()
+
+    def start_floor(self, size):
+        port = free_port()
+        self.floor = Server([str(self.bin / "qb_floor"), str(port), str(size)], port, answers_tcp,
+                            self.log)
+
+    def stop(self):
+        for server in (self.server, self.floor):
+            if server:
+                server.stop()
+
+    def account(self):
+        self.accounts += 1
+        body = {"email": f"b{self.accounts}@bench.example", "password": "correct horse battery",
+                "name": f"Bench {self.accounts}", "mode": "token"}
+        return call(self.server.port, "/api/users", body)["token"]
+
+    def auction(self):
+        body = {"title": "A lot to measure", "description": "Sold to nobody.", "category": "other",
+                "currency": "USD", "start_price": 100, "duration_ms": 3600000}
+        auction = call(self.server.port, "/api/auctions", body, self.seller)["auction"]["id"]
+        self.base[auction] = 100
+        return auction
+
+    def listed(self, name, words):
+        path = self.folder / name
+        path.write_text("".join(f"{word}\n" for word in words), encoding="utf-8")
+        return str(path)
+
+    def load(self, server, scenario, **options):
+        command = [str(self.bin / "qb_load"), scenario, "--port", str(server.port),
+                   "--pid", str(server.process.pid)]
+        for name, value in options.items():
+            command += [f"--{name}", str(value)]
+        done = subprocess.run(pinned(1, command), capture_output=True, text=True, timeout=120)
+        sys.stderr.write(done.stderr)
+        if done.returncode != 0 or not done.stdout:
+            sys.exit(f"bench: {scenario} failed")
+        return json.loads(done.stdout)
+
+    def watch(self, server, auction, tokens, **options):
+        """The maxima of one auction only rise, from round to round too."""
+        result = self.load(server, "watch", tokens=self.listed("tokens", tokens),
+                           auctions=self.listed("auctions", [auction]),
+                           base=self.base[auction], **options)
+        self.base[auction] += (result["bids"] + 1) * STEP
+        return result
+
+
+def median(rounds, name):
+    return statistics.median(r[name] for r in rounds)
+
+
+def medians(rounds):
+    return {name: median(rounds, name) for name, value in rounds[0].items()
+            if isinstance(value, (int, float))}
+
+
+def beside_floor(ours, floors, name):
+    """Ours and the floor's medians and the median of the ratios of rounds that stood together."""
+    ratio = statistics.median(o[name] / f[name] for o, f in zip(ours, floors))
+    return {"ours": medians(ours), "floor": medians(floors), "ratio": round(ratio, 3)}
+
+
+def run_watch(bench, counts, rounds, seconds):
+    """Each watched auction is new, so that its price starts low; four bidders share the limit."""
+    result = {}
+    for count in counts:
+        auction = bench.auction()
+        if bench.floor is None:
+            size = bench.watch(bench.server, auction, [bench.account(), bench.account()],
+                               connections=100, seconds=0.3, rate=50)["bytes"]
+            bench.start_floor(round(size))
+        ours, floors = [], []
+        for _ in range(rounds):
+            tokens = [bench.account() for _ in range(4)]
+            floors.append(bench.watch(bench.floor, auction, tokens, connections=count,
+                                      seconds=seconds))
+            ours.append(bench.watch(bench.server, auction, tokens, connections=count,
+                                    seconds=seconds))
+        tokens = [bench.account() for _ in range(2)]
+        options = {"connections": count, "seconds": seconds, "rate": 10}
+        paced = [bench.watch(server, auction, tokens, **options)
+                 for server in (bench.floor, bench.server)]
+        result[count] = beside_floor(ours, floors, "cpu_us_per_delivery")
+        result[count]["at_10_a_second"] = {"floor": paced[0], "ours": paced[1]}
+    return result
+
+
+def run_bids(bench, rates, rounds, seconds):
+    result = {}
+    for rate in rates:
+        runs = []
+        for _ in range(rounds):
+            tokens = [bench.account() for _ in range(-(-int(rate * seconds) // BIDS_PER_MINUTE))]
+            auctions = [bench.auction() for _ in range(50)]
+            runs.append(bench.load(bench.server, "bid", rate=rate, seconds=seconds, base=100,
+                                   tokens=bench.listed("tokens", tokens),
+                                   auctions=bench.listed("auctions", auctions)))
+        result[rate] = medians(runs)
+        result[rate]["lost"] = sum(r["sent"] - r["answered"] for r in runs)
+        result[rate]["refused"] = sum(r["answered"] - r["accepted"] for r in runs)
+    return result
+
+
+def run_connections(bench, count, rounds):
+    """Memory is a matter of the first time: later rounds find freed memory to reuse."""
+    ours, floors = [], []
     for _ in range(rounds):
-        floors.append(with_floor(build, n, seconds))
-        with tempfile.TemporaryDirectory() as folder:
-            server = Server(binary, folder)
-            fill(server, folder + "/load", 2)
-            products.append(load(build, "fanout", server.port, server.process.pid, n, seconds, 1,
-                                 folder + "/load"))
-            server.stop()
-    ratios = [p["cpu_us_per_delivery"] / f["cpu_us_per_delivery"]
-              for p, f in zip(products, floors)]
-    return {
-        "watchers": n,
-        "deliveries_per_second": statistics.median(p["deliveries_per_second"] for p in products),
-        "cpu_us_per_delivery": statistics.median(p["cpu_us_per_delivery"] for p in products),
-        "floor_cpu_us_per_delivery": statistics.median(f["cpu_us_per_delivery"] for f in floors),
-        "ratio_to_floor": statistics.median(ratios),
-    }
+        floors.append(bench.load(bench.floor, "connections", connections=count))
+        ours.append(bench.load(bench.server, "connections", connections=count))
+    stages = []
+    for i, stage in enumerate(ours[0]["stages"]):
+        row = {"connections": stage["connections"]}
+        for name in ("cpu_us_per_handshake", "cpu_us_per_message", "handshakes_per_s"):
+            row[name] = statistics.median(r["stages"][i][name] for r in ours)
+            row["floor_" + name] = statistics.median(r["stages"][i][name] for r in floors)
+        stages.append(row)
+    return {"bytes_per_connection": ours[0]["bytes_per_connection"],
+            "floor_bytes_per_connection": floors[0]["bytes_per_connection"], "stages": stages}
 
 
-def connections(build, binary, quick):
-    """Memory and handshakes at a growing number of connections, and what a message costs then."""
-    rows = []
-    for n in (1000, 5000) if quick else (1000, 5000, 10000):
-        with tempfile.TemporaryDirectory() as folder:
-            server = Server(binary, folder)
-            row = load(build, "handshakes", server.port, server.process.pid, n)
-            server.stop()
-            server = Server(binary, folder)
-            row["inbound_cpu_us_each"] = load(build, "inbound", server.port, server.process.pid, n,
-                                              2, 1000)["cpu_us_each"]
-            server.stop()
-            rows.append(row)
-    return rows
+def run_http(bench, rounds, seconds):
+    path = f"/api/auctions/{bench.auction()}/state"
+    ours, floors = [], []
+    for _ in range(rounds):
+        floors.append(bench.load(bench.floor, "http", connections=50, seconds=seconds, path=path))
+        ours.append(bench.load(bench.server, "http", connections=50, seconds=seconds, path=path))
+    return beside_floor(ours, floors, "cpu_us_per_request")
 
 
-def bids(build, binary, seconds, rate):
-    with tempfile.TemporaryDirectory() as folder:
-        server = Server(binary, folder)
-        auctions = fill(server, folder + "/load", BIDDERS)
-        result = load(build, "bids", server.port, server.process.pid, 0, seconds, rate,
-                      folder + "/load")
-        state = load(build, "http", server.port, server.process.pid, 50, min(seconds, 4), 0,
-                     f"/api/auctions/{auctions[0]}/state")
-        server.stop()
-        server = Server(binary, folder)  # with that much behind it
-        ready_s = server.ready_s
-        server.stop()
-    return result, state, ready_s
+def line(what, figure, unit, floor="", ratio="", verdict=""):
+    print(f"{what:<46}{figure:>12}  {unit:<10}{floor:>10}{ratio:>9}  {verdict}")
+
+
+def met(value, most):
+    return f"{'met' if value <= most else 'MISSED'} (at most {most})"
+
+
+def print_watch(report):
+    for count, row in report["watch"].items():
+        ours, floor = row["ours"], row["floor"]
+        verdict = met(row["ratio"], TARGETS["watch_ratio"][1]) if count == 5000 else ""
+        line(f"{count} watchers: CPU per delivery", f"{ours['cpu_us_per_delivery']:.2f}", "us",
+             f"{floor['cpu_us_per_delivery']:.2f}", f"{row['ratio']:.2f} x", verdict)
+        line(f"{count} watchers: deliveries", f"{ours['deliveries_per_s']:.0f}", "/s",
+             f"{floor['deliveries_per_s']:.0f}")
+        paced = row["at_10_a_second"]
+        for part in ("p50_ms", "p99_ms"):
+            line(f"{count} watchers, 10 bids/s: bid to update {part[:3]}",
+                 f"{paced['ours'][part]:.1f}", "ms", f"{paced['floor'][part]:.1f}")
+
+
+def print_report(report):
+    line("", "QuickBid", "", "floor", "ratio")
+    line("start until ready", f"{report['ready_s']:.3f}", "s",
+         verdict=met(report["ready_s"], TARGETS["ready_s"][1]))
+    connections = report["connections"]
+    kib = connections["bytes_per_connection"] / 1024
+    line("memory per idle connection", f"{kib:.2f}", "KiB",
+         f"{connections['floor_bytes_per_connection'] / 1024:.2f}",
+         verdict=met(kib, TARGETS["memory_kib"][1]))
+    for stage in connections["stages"]:
+        for name, what in (("cpu_us_per_handshake", "CPU per handshake"),
+                           ("cpu_us_per_message", "CPU per ping")):
+            ratio = stage[name] / stage["floor_" + name]
+            line(f"{stage['connections']} connections: {what}", f"{stage[name]:.1f}", "us",
+                 f"{stage['floor_' + name]:.1f}", f"{ratio:.2f} x")
+    print_watch(report)
+    for rate, row in report["bids"].items():
+        verdict = met(row["p95_ms"], TARGETS["bid_p95_ms"][1]) if rate == 2000 else ""
+        what = f"{rate} durable bids/s"
+        line(f"{what}: verdict p50", f"{row['p50_ms']:.2f}", "ms")
+        line(f"{what}: verdict p95", f"{row['p95_ms']:.2f}", "ms", verdict=verdict)
+        line(f"{what}: verdict p99", f"{row['p99_ms']:.2f}", "ms")
+        line(f"{what}: CPU per bid", f"{row['cpu_us_per_bid']:.1f}", "us",
+             verdict=f"{row['refused']} refused, {row['lost']} without answer")
+    http = report["http"]
+    rate = http["ours"]["requests_per_s"]
+    line("GET .../state", f"{rate:.0f}", "/s", f"{http['floor']['requests_per_s']:.0f}",
+         f"{http['ratio']:.2f} x", f"{'met' if rate >= 10000 else 'MISSED'} (at least 10000)")
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--quick", action="store_true", help="shorter and fewer rounds")
-    parser.add_argument("--json", help="write the figures to this file too")
-    parser.add_argument("--build", default=str(ROOT / "build/release"))
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="within a minute, less exact")
+    parser.add_argument("--json", metavar="FILE", help="write all figures there")
+    parser.add_argument("--build", default=ROOT / "build/release", help="where the programs are")
     options = parser.parse_args()
-    build = Path(options.build)
-    binary = str(build / "bin/quickbid")
-    if not shutil.which("taskset"):
-        print("taskset is not there: server and client share processors", file=sys.stderr)
-    seconds, rounds = (2, 1) if options.quick else (4, 3)
-    fan = fanout(build, binary, 5000, seconds, rounds)
-    rows = connections(build, binary, options.quick)
-    verdicts, state, ready_s = bids(build, binary, 4 if options.quick else 10, 2000)
-    print(f"""fan-out to {fan['watchers']} watchers of one auction, one update in flight
-  deliveries/s            {fan['deliveries_per_second']:>12,.0f}
-  server CPU/delivery     {fan['cpu_us_per_delivery']:>12.2f} µs   bare epoll floor {fan['floor_cpu_us_per_delivery']:.2f} µs   ratio {fan['ratio_to_floor']:.2f}
-bids, {verdicts['bids']} durable at {verdicts['per_second']:,.0f}/s over {AUCTIONS} auctions ({verdicts['accepted']} accepted)
-  verdict p50/p95/p99     {verdicts['p50_ms']:>6.2f} / {verdicts['p95_ms']:.2f} / {verdicts['p99_ms']:.2f} ms (from when it should have been sent)
-  server CPU/bid          {verdicts['cpu_us_each']:>12.1f} µs
-GET …/state, keep-alive
-  requests/s              {state['per_second']:>12,.0f}        CPU/request {state['cpu_us_each']:.1f} µs
-start with these bids behind it {ready_s * 1000:>5.0f} ms
-connections   handshakes/s   CPU/handshake   memory each   CPU/inbound message""")
-    for row in rows:
-        print(f"{row['connections']:>11,}   {row['per_second']:>12,.0f}   {row['cpu_us_each']:>10.1f} µs"
-              f"   {row['resident_bytes_each'] / 1024:>7.2f} KiB   {row['inbound_cpu_us_each']:>10.1f} µs")
+    quick = options.quick
+    with tempfile.TemporaryDirectory(prefix="quickbid-bench-") as folder:
+        bench = Bench(options.build, folder)
+        try:
+            bench.start()
+            report = {"ready_s": round(bench.server.ready_s, 3), "quick": quick}
+            rounds, seconds = (2, 1) if quick else (3, 2)
+            # First, while the server is fresh: memory once freed is taken again without growing.
+            bench.start_floor(400)
+            report["connections"] = run_connections(bench, 5000 if quick else 10000,
+                                                    1 if quick else 2)
+            bench.floor.stop()
+            bench.floor = None
+            report["watch"] = run_watch(bench, [5000] if quick else [1000, 5000], rounds, seconds)
+            report["http"] = run_http(bench, rounds, seconds)
+            report["bids"] = run_bids(bench, [2000] if quick else [200, 2000], 2,
+                                      2 if quick else 4)
+        finally:
+            bench.stop()
+    print_report(report)
     if options.json:
-        figures = {"fanout": fan, "connections": rows, "bids": verdicts, "state": state,
-                   "ready_s": ready_s}
-        Path(options.json).write_text(json.dumps(figures, indent=1), encoding="utf-8")
+        Path(options.json).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
