@@ -71,6 +71,24 @@ void qb_call_head(struct qb_call *call, const char *format, ...)
     QB_ASSERT(added >= 0 && (size_t)added < sizeof call->head - length);
 }
 
+void qb_call_keep_tags(struct qb_call *call)
+{
+    const char *known = qb_http_header(call->request, "if-none-match");
+
+    if (known != NULL && strlen(known) < sizeof call->if_none_match)
+        (void)memcpy(call->if_none_match, known, strlen(known) + 1);
+}
+
+void qb_call_tag(struct qb_call *call, const char *tag)
+{
+    (void)snprintf(call->etag, sizeof call->etag, "\"%s\"", tag);
+    if (strstr(call->if_none_match, call->etag) == NULL && strcmp(call->if_none_match, "*") != 0)
+        return;
+    call->status = 304;
+    qb_text_fini(&call->text);
+    call->text = (struct qb_text){0};
+}
+
 static void answer_problem(struct qb_call *call)
 {
     struct qb_text text = {0};

@@ -1,7 +1,6 @@
 /*
  * Auctions: opening one, the lists, the catalogue, the state.
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,7 +12,7 @@
 #include "base/map.h"
 
 #define OPEN_KEY     "open" /* an auction has one OPEN, however often it is sent */
-#define CATALOGUE_S  "public, max-age=300"
+#define SOME_MINUTES "public, max-age=300"
 #define DIGEST_BYTES 16
 
 /* Texts first: an auction that people can bid on must have a name. */
@@ -222,15 +221,7 @@ void qb_api_list(struct qb_call *call, struct qb_store_link *link)
     qb_api_listings(call, link, &query, NULL);
 }
 
-void qb_api_catalogue_prepare(struct qb_call *call)
-{
-    const char *known = qb_http_header(call->request, "if-none-match");
-
-    if (known != NULL && strlen(known) < sizeof call->if_none_match)
-        (void)memcpy(call->if_none_match, known, strlen(known) + 1);
-}
-
-/* Strong: the bytes decide. */
+/* By the bytes. */
 static void tag(struct qb_call *call)
 {
     uint8_t digest[QB_SHA256_BYTES];
@@ -238,13 +229,8 @@ static void tag(struct qb_call *call)
 
     qb_sha256_of(call->text.bytes, call->text.length, digest);
     qb_hex(digest, DIGEST_BYTES, hex);
-    (void)snprintf(call->etag, sizeof call->etag, "\"%s\"", hex);
-    call->cache_control = CATALOGUE_S;
-    if (strstr(call->if_none_match, call->etag) == NULL && strcmp(call->if_none_match, "*") != 0)
-        return;
-    call->status = 304;
-    qb_text_fini(&call->text);
-    call->text = (struct qb_text){0};
+    call->cache_control = SOME_MINUTES;
+    qb_call_tag(call, hex);
 }
 
 void qb_api_catalogue(struct qb_call *call, struct qb_store_link *link)

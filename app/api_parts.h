@@ -126,7 +126,12 @@ bool qb_call_origin_allowed(const struct qb_call *call, const char *origin);
 const char *qb_cookie_name(const struct qb_call *call);
 bool qb_call_is_plain(const struct qb_call *call); /* plain HTTP on loopback: no Secure cookie */
 
-/* api_accounts.c, api_login.c */
+/* Sets a strong ETag, and answers 304 when the client has it. On any thread, after
+ * qb_call_keep_tags() in the route's prepare(). */
+void qb_call_tag(struct qb_call *call, const char *tag);
+void qb_call_keep_tags(struct qb_call *call);
+
+/* api_accounts.c */
 void qb_user_json(struct qb_text *text, const struct qb_user *user);
 uint64_t qb_login_name(const uint8_t hash[QB_SHA256_BYTES]);
 void qb_api_sign_up(struct qb_call *call);
@@ -150,7 +155,6 @@ void qb_api_publish_work(struct qb_call *call, struct qb_store_link *link);
 void qb_api_publish(struct qb_call *call);
 void qb_api_list_prepare(struct qb_call *call);
 void qb_api_list(struct qb_call *call, struct qb_store_link *link);
-void qb_api_catalogue_prepare(struct qb_call *call);
 void qb_api_catalogue(struct qb_call *call, struct qb_store_link *link);
 void qb_api_state(struct qb_call *call);
 /* Listings by `query` with the page's rows and cursor, as {"auctions":[…],"next":…}; `more` (may be
