@@ -12,6 +12,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "static/origin.h"
+#include "storage/holds_memory.h"
 
 #define BODY_BYTES_MAX 65536
 #define JOB_AGE_MAX_US (2 * QB_SECOND_US)
@@ -50,6 +51,7 @@ void qb_call_free(struct qb_call *call)
     if (call->rules != NULL) OPENSSL_cleanse(call->rules->secret, sizeof call->rules->secret);
     free(call->rules);
     free(call->listing);
+    free(call->ban.auctions);
     qb_json_free(&call->body);
     qb_text_fini(&call->text);
     free(call);
@@ -263,6 +265,7 @@ static void identify(struct qb_call *call, struct qb_store_link *link)
     if (!qb_call_stored(call, found, "user_by_id", &error)) call->user.id = 0;
     if (call->user.is_banned) {
         call->user.id = 0;
+        call->is_banned = true;
         if (call->route->needs_user) qb_call_fail(call, QB_API_BANNED);
     }
 }
@@ -459,6 +462,10 @@ bool qb_api_identify_token(struct qb_api *api, const char *token, struct qb_iden
     if (qb_token_verify(api->options.keys, token, strlen(token), qb_clock_wall_us(), &claims) !=
         QB_TOKEN_GOOD) {
         *code = problems[QB_API_BAD_TOKEN].code;
+        return false;
+    }
+    if (qb_holds_is_banned(api->options.holds, claims.user)) {
+        *code = problems[QB_API_BANNED].code;
         return false;
     }
     *identity = (struct qb_identity){.user = claims.user,

@@ -342,7 +342,7 @@ void qb_api_log_out_work(struct qb_call *call, struct qb_store_link *link)
 
 void qb_api_log_out(struct qb_call *call)
 {
-    call->api->options.log_out(call->api->options.context, call->login);
+    call->api->options.end_sessions(call->api->options.context, call->login, 0);
     set_cookie(call, "", 0);
     call->status = 204;
     qb_call_answer(call);

@@ -55,6 +55,17 @@ struct qb_page {
     qb_id id;
 };
 
+/* A ban on its way through the auctions in which the account has bid. */
+struct qb_ban {
+    bool is_on; /* false: it ends */
+    bool is_unsure;
+    qb_id *auctions; /* owned */
+    size_t count;
+    size_t room;
+    size_t waiting; /* for their answers */
+    size_t blocked;
+};
+
 struct qb_api {
     struct qb_api_options options;
 };
@@ -69,6 +80,7 @@ struct qb_call {
     const char *bytes; /* the body as it came; the request's */
     size_t byte_count;
     struct qb_page page;
+    struct qb_ban ban;
     struct qb_rules *rules;         /* of an auction to open; owned */
     struct qb_listing *listing;     /* owned */
     struct qb_entry entry;          /* of an operator's command */
@@ -95,6 +107,7 @@ struct qb_call {
     char password[QB_PASSWORD_BYTES_MAX + 1];
     size_t password_length;
     bool is_match;
+    bool is_banned; /* a visitor because of that */
     bool wants_token;
     bool is_outdated;
 };
@@ -197,6 +210,7 @@ void qb_api_image(struct qb_call *call, struct qb_store_link *link);
 /* api_users.c: what admins do to accounts */
 void qb_api_user_limit_work(struct qb_call *call, struct qb_store_link *link);
 void qb_api_user_roles_work(struct qb_call *call, struct qb_store_link *link);
+void qb_api_user_ban_prepare(struct qb_call *call);
 void qb_api_user_ban_work(struct qb_call *call, struct qb_store_link *link);
 void qb_api_user_ban(struct qb_call *call);
 

@@ -11,6 +11,7 @@
 #include "app/auction_form.h"
 #include "app/ticket.h"
 #include "base/metrics.h"
+#include "storage/holds_memory.h"
 
 void qb_api_time(struct qb_call *call)
 {
@@ -64,6 +65,8 @@ void qb_api_websocket(struct qb_call *call)
     else if (has_ticket && !qb_tickets_take(call->api->options.tickets, ticket, strlen(ticket),
                                             qb_clock_mono_us(), &identity))
         qb_call_fail(call, QB_API_BAD_TOKEN);
+    else if (call->is_banned || qb_holds_is_banned(call->api->options.holds, identity.user))
+        qb_call_fail(call, QB_API_BANNED);
     if (call->problem != QB_API_NONE) {
         qb_call_answer(call);
         return;

@@ -90,26 +90,31 @@ static void end_worker(void *context, void *worker)
     replica->data.store->ops->close(&link);
 }
 
-static void log_out_here(void *context, void *message)
+struct ended {
+    uint64_t login;
+    qb_id user;
+};
+
+static void end_here(void *context, void *message)
 {
     struct io *io = context;
-    uint64_t *login = message;
+    struct ended *ended = message;
 
-    qb_edge_log_out(io->edge, *login, QB_CLOSE_LOGGED_OUT);
-    free(login);
+    qb_edge_log_out(io->edge, ended->login, QB_CLOSE_LOGGED_OUT);
+    qb_edge_end_user(io->edge, ended->user, QB_CLOSE_LOGGED_OUT);
+    free(ended);
 }
 
-/* Ends the sessions of a login on all threads. */
-static void log_out(void *context, uint64_t login)
+static void end_sessions(void *context, uint64_t login, qb_id user)
 {
     struct qb_replica *replica = context;
 
     for (unsigned i = 0; i < replica->io_count; i++) {
-        uint64_t *copy = malloc(sizeof *copy);
-        QB_ASSERT(copy != NULL);
-        *copy = login;
-        qb_mailbox_post_answer(qb_loop_mailbox(replica->io[i].loop), log_out_here, &replica->io[i],
-                               copy);
+        struct ended *ended = malloc(sizeof *ended);
+        QB_ASSERT(ended != NULL);
+        *ended = (struct ended){login, user};
+        qb_mailbox_post_answer(qb_loop_mailbox(replica->io[i].loop), end_here, &replica->io[i],
+                               ended);
     }
 }
 
@@ -211,7 +216,7 @@ static struct qb_api_options api_options(struct io *io)
         .amount_max = replica->settings.amount_max,
         .login_days = (uint32_t)replica->settings.login_days,
         .token_minutes = (uint32_t)replica->settings.token_minutes,
-        .log_out = log_out,
+        .end_sessions = end_sessions,
         .context = replica,
     };
 }

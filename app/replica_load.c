@@ -38,6 +38,12 @@ static bool set_limit(void *context, qb_id user, const char *currency, int64_t a
     return true;
 }
 
+static bool set_banned(void *context, qb_id user)
+{
+    qb_holds_ban(context, user, true);
+    return true;
+}
+
 static bool add_live(void *context, qb_id auction)
 {
     struct live *live = context;
@@ -118,6 +124,7 @@ bool qb_replica_load(struct qb_data *data, struct qb_runners *runners, struct qb
     loading.ring = calloc(ring_entries, sizeof *loading.ring);
     QB_ASSERT(loading.ring != NULL);
     bool is_good = store->limits(data->link, set_limit, holds, error) == QB_STORE_OK &&
+                   store->banned(data->link, set_banned, holds, error) == QB_STORE_OK &&
                    store->live(data->link, add_live, &live, error) == QB_STORE_OK;
     for (size_t i = 0; is_good && i < live.count; i++) {
         is_good = load_one(data, runners, &loading, live.auctions[i], error);

@@ -50,6 +50,7 @@ struct qb_holds {
     struct qb_holds_options options;
     struct qb_map accounts; /* user -> struct account */
     struct qb_map paces;    /* user -> struct pace */
+    struct qb_map banned;   /* user -> the holds themselves: a set */
     size_t sweep;           /* cursor of the idle sweep */
 };
 
@@ -63,6 +64,7 @@ struct qb_holds *qb_holds_new(const struct qb_holds_options *options)
     holds->options = *options;
     qb_map_init(&holds->accounts, sizeof(qb_id));
     qb_map_init(&holds->paces, sizeof(qb_id));
+    qb_map_init(&holds->banned, sizeof(qb_id));
     return holds;
 }
 
@@ -86,6 +88,7 @@ void qb_holds_free(struct qb_holds **holds)
     }
     qb_map_fini(&old->accounts);
     qb_map_fini(&old->paces);
+    qb_map_fini(&old->banned);
     (void)pthread_mutex_destroy(&old->lock);
     free(old);
 }
@@ -120,6 +123,24 @@ void qb_holds_limit_set(struct qb_holds *holds, qb_id user, const char *currency
     }
     if (limit != NULL) limit->amount = amount;
     (void)pthread_mutex_unlock(&holds->lock);
+}
+
+void qb_holds_ban(struct qb_holds *holds, qb_id user, bool is_banned)
+{
+    (void)pthread_mutex_lock(&holds->lock);
+    if (is_banned)
+        (void)qb_map_set(&holds->banned, &user, holds);
+    else
+        (void)qb_map_remove(&holds->banned, &user);
+    (void)pthread_mutex_unlock(&holds->lock);
+}
+
+bool qb_holds_is_banned(struct qb_holds *holds, qb_id user)
+{
+    (void)pthread_mutex_lock(&holds->lock);
+    bool is_banned = qb_map_get(&holds->banned, &user) != NULL;
+    (void)pthread_mutex_unlock(&holds->lock);
+    return is_banned;
 }
 
 static struct stake *stake_of(struct account *account, qb_id auction)

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,6 +26,10 @@ void qb_holds_free(struct qb_holds **holds);
 
 /* The most that `user` may have at stake in `currency`; -1: no limit. */
 void qb_holds_limit_set(struct qb_holds *holds, qb_id user, const char *currency, int64_t amount);
+
+/* A banned account is known at once on all threads, also to who holds an older token. */
+void qb_holds_ban(struct qb_holds *holds, qb_id user, bool is_banned);
+bool qb_holds_is_banned(struct qb_holds *holds, qb_id user);
 
 /*
  * Reserves `max` for a bid that is on its way; a later reservation for the same auction counts only

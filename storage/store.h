@@ -174,6 +174,8 @@ struct qb_store_ops {
                                    bool (*each)(void *context, qb_id user, const char *currency,
                                                 int64_t amount),
                                    void *context, struct qb_error *);
+    enum qb_store_result (*banned)(struct qb_store_link *, bool (*each)(void *context, qb_id user),
+                                   void *context, struct qb_error *);
     /* auctions */
     enum qb_store_result (*listing_add)(struct qb_store_link *, const struct qb_listing *,
                                         struct qb_error *);
@@ -248,6 +250,7 @@ struct qb_store { /* first member of every implementation */
  * user_add        TAKEN: the e-mail has an account. user_update: name, verifier, roles, is_banned
  * login_find      NOT_FOUND also when expired is up to the caller: it returns what there is
  * limit_set       amount -1 removes it. limits: all of them, for the start
+ * banned          all banned accounts, for the start
  * listing_add     texts of a new auction, status NONE until its OPEN is archived
  * listing         NOT_FOUND: no such auction. listings: by query, in its sort order
  * live            ids of all auctions whose newest archived status is OPEN or PAUSED, and of those

@@ -70,6 +70,7 @@ struct qb_store *qb_store_sqlite_new(struct qb_database *database)
         .login_remove = qb_store_login_remove,
         .limit_set = qb_store_limit_set,
         .limits = qb_store_limits,
+        .banned = qb_store_banned,
         .listing_add = qb_store_listing_add,
         .listing = qb_store_listing_get,
         .listings = qb_store_listings,

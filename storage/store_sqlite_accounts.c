@@ -156,3 +156,16 @@ enum qb_store_result qb_store_limits(struct qb_store_link *link,
     qb_sql_end(query);
     return step == QB_STEP_FAILED ? QB_STORE_FAILED : QB_STORE_OK;
 }
+
+enum qb_store_result qb_store_banned(struct qb_store_link *link, bool (*each)(void *, qb_id),
+                                     void *context, struct qb_error *error)
+{
+    struct qb_statement *query = qb_sql(link->sql, "SELECT id FROM users WHERE is_banned = 1");
+    enum qb_step step = QB_STEP_DONE;
+
+    while ((step = qb_step(query, error)) == QB_STEP_ROW) {
+        if (!each(context, (qb_id)qb_column_int(query, 0))) break;
+    }
+    qb_sql_end(query);
+    return step == QB_STEP_FAILED ? QB_STORE_FAILED : QB_STORE_OK;
+}

@@ -34,6 +34,8 @@ enum qb_store_result qb_store_limit_set(struct qb_store_link *, qb_id, const cha
 enum qb_store_result qb_store_limits(struct qb_store_link *,
                                      bool (*)(void *, qb_id, const char *, int64_t), void *,
                                      struct qb_error *);
+enum qb_store_result qb_store_banned(struct qb_store_link *, bool (*each)(void *, qb_id),
+                                     void *context, struct qb_error *);
 
 /* store_sqlite_auctions.c */
 enum qb_store_result qb_store_listing_add(struct qb_store_link *, const struct qb_listing *,

@@ -260,6 +260,16 @@ void qb_edge_log_out(struct qb_edge *edge, uint64_t login, enum qb_close reason)
     }
 }
 
+void qb_edge_end_user(struct qb_edge *edge, qb_id user, enum qb_close reason)
+{
+    if (user == 0) return;
+    for (uint32_t i = 0; i < edge->slot_count; i++) {
+        struct qb_session *session = edge->slots[i].session;
+        if (session == NULL || session->identity.user != user) continue;
+        qb_session_close(session, reason, NULL);
+    }
+}
+
 void qb_edge_refuse_new(struct qb_edge *edge)
 {
     qb_server_refuse_new(edge->server);

@@ -165,6 +165,9 @@ struct qb_frame *qb_edge_seal(const char *json, size_t length);
 /* Ends all sessions that came from `login`. */
 void qb_edge_log_out(struct qb_edge *edge, uint64_t login, enum qb_close reason);
 
+/* Ends all sessions of `user`. */
+void qb_edge_end_user(struct qb_edge *edge, qb_id user, enum qb_close reason);
+
 /* No new connections or upgrades from now on (503 with Retry-After). */
 void qb_edge_refuse_new(struct qb_edge *edge);
 
