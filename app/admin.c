@@ -17,8 +17,9 @@ static bool read_password(const char *path, char password[QB_PASSWORD_BYTES_MAX 
     int file = path[0] != '\0' ? open(path, O_RDONLY | O_CLOEXEC) : -1;
 
     if (file < 0) {
-        return qb_error_set(error, "admin_password_file: \"%s\" cannot be read; put the password "
-                                   "of admin_email into a file of mode 0600",
+        return qb_error_set(error,
+                            "admin_password_file: \"%s\" cannot be read; put the password "
+                            "of admin_email into a file of mode 0600",
                             path);
     }
     bool is_known = fstat(file, &status) == 0;
@@ -35,8 +36,7 @@ static bool read_password(const char *path, char password[QB_PASSWORD_BYTES_MAX 
 }
 
 bool qb_admin_ensure_from_file(const struct qb_store_ops *store, struct qb_store_link *link,
-                               const char *email, const char *password_file,
-                               struct qb_error *error)
+                               const char *email, const char *password_file, struct qb_error *error)
 {
     char password[QB_PASSWORD_BYTES_MAX + 2] = "";
     struct qb_user user = {0};

@@ -15,8 +15,6 @@
 #include "app/settings.h"
 #include "base/log.h"
 
-
-
 #define EXIT_USAGE 2
 
 static int version(const struct qb_settings *settings, const char *argument)

@@ -39,8 +39,9 @@ void qb_text_json_bool(struct qb_text *text, const char *name, bool value);
 void qb_text_json_null(struct qb_text *text, const char *name);
 void qb_text_json_id(struct qb_text *text, const char *name, qb_id id); /* 0 is null */
 
-#define QB_ID_TEXT_BYTES 14 /* 13 characters of Crockford's base 32, lower case, and a zero byte   \
-                             */
+#define QB_ID_TEXT_BYTES                                                                           \
+    14 /* 13 characters of Crockford's base 32, lower case, and a zero byte                        \
+        */
 
 void qb_id_text(qb_id id, char text[QB_ID_TEXT_BYTES]);
 /* False unless `text` of `length` is the one text of an id that is not 0. */

@@ -20,7 +20,7 @@ enum qb_ticket_state {
 /* One command under way. */
 struct qb_ticket {
     struct qb_entry entry;
-    struct qb_verdict verdict; /* LOGGED and folded; t_us also while HELD */
+    struct qb_verdict verdict;   /* LOGGED and folded; t_us also while HELD */
     struct qb_lot_moment moment; /* LOGGED and folded */
     uint64_t waiter;
     uint64_t seq;             /* its place, or what it waits for */

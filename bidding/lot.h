@@ -19,13 +19,14 @@
 
 #define QB_BLOCKED_MAX 64
 
-enum qb_status { /* numbers are part of the hash chain: only ever appended */
-    QB_STATUS_NONE, /* no OPEN folded yet */
-    QB_STATUS_OPEN, /* SCHEDULED until starts_at, CLOSING from ends_at: by the clock, not here */
-    QB_STATUS_PAUSED,
-    QB_STATUS_SOLD,
-    QB_STATUS_UNSOLD,
-    QB_STATUS_CANCELLED,
+enum qb_status {                 /* numbers are part of the hash chain: only ever appended */
+                 QB_STATUS_NONE, /* no OPEN folded yet */
+                 QB_STATUS_OPEN, /* SCHEDULED until starts_at, CLOSING from ends_at: by the clock,
+                                    not here */
+                 QB_STATUS_PAUSED,
+                 QB_STATUS_SOLD,
+                 QB_STATUS_UNSOLD,
+                 QB_STATUS_CANCELLED,
 };
 
 enum qb_outcome {
@@ -42,8 +43,8 @@ enum qb_outcome {
 struct qb_lot {
     struct qb_rules rules; /* as opened; `reserve` as lowered, `hard_end_us` as moved */
     qb_id auction;
-    uint64_t seq;   /* entries folded */
-    uint32_t epoch; /* of the newest entry */
+    uint64_t seq;    /* entries folded */
+    uint32_t epoch;  /* of the newest entry */
     uint8_t status;  /* enum qb_status */
     uint8_t outcome; /* enum qb_outcome */
     qb_id leader;    /* 0: no live bid */
@@ -69,28 +70,28 @@ struct qb_lot {
 };
 
 enum qb_verdict_code { /* numbers are part of the hash chain: only ever appended */
-    QB_VERDICT_NONE,
-    QB_VERDICT_LEADING, /* accepted: leads */
-    QB_VERDICT_OUTBID,  /* accepted: a standing maximum keeps the lead */
-    QB_VERDICT_RAISED,  /* accepted: the leader raised the own maximum */
-    QB_VERDICT_BOUGHT,  /* BUY_NOW with effect */
-    QB_VERDICT_DONE,    /* any other command with effect */
-    QB_VERDICT_REFUSED, /* no effect: `refusal` says why */
-    QB_VERDICT_VOID,    /* DISCARD: the id never takes effect */
+                       QB_VERDICT_NONE,
+                       QB_VERDICT_LEADING, /* accepted: leads */
+                       QB_VERDICT_OUTBID,  /* accepted: a standing maximum keeps the lead */
+                       QB_VERDICT_RAISED,  /* accepted: the leader raised the own maximum */
+                       QB_VERDICT_BOUGHT,  /* BUY_NOW with effect */
+                       QB_VERDICT_DONE,    /* any other command with effect */
+                       QB_VERDICT_REFUSED, /* no effect: `refusal` says why */
+                       QB_VERDICT_VOID,    /* DISCARD: the id never takes effect */
 };
 
 struct qb_verdict {
-    uint8_t code;        /* enum qb_verdict_code */
-    uint8_t refusal;     /* enum qb_refusal */
-    qb_time_us t_us;     /* effective time of the entry (rules.md 5.2) */
-    int64_t price;       /* after the entry; QB_AMOUNT_NONE: none */
-    int64_t minimum;     /* what a non-leader must bid after it; QB_AMOUNT_NONE: over */
-    qb_id leader;        /* after it */
-    qb_id outbid;        /* who lost the lead by it; 0: nobody */
+    uint8_t code;    /* enum qb_verdict_code */
+    uint8_t refusal; /* enum qb_refusal */
+    qb_time_us t_us; /* effective time of the entry (rules.md 5.2) */
+    int64_t price;   /* after the entry; QB_AMOUNT_NONE: none */
+    int64_t minimum; /* what a non-leader must bid after it; QB_AMOUNT_NONE: over */
+    qb_id leader;    /* after it */
+    qb_id outbid;    /* who lost the lead by it; 0: nobody */
     qb_time_us ends_at_us;
     uint32_t bids;
     uint8_t status;
-    bool is_extended;    /* the end moved */
+    bool is_extended;      /* the end moved */
     bool is_public_change; /* price, leader, count, end, status or reserve changed: announce */
 };
 
@@ -101,7 +102,7 @@ struct qb_bid_record {
     uint8_t type; /* QB_ENTRY_BID or QB_ENTRY_RESERVE */
     bool is_live; /* BID: not voided or retracted */
     qb_id bidder;
-    int64_t max;  /* BID: the maximum as bid; RESERVE: the new reserve */
+    int64_t max; /* BID: the maximum as bid; RESERVE: the new reserve */
     qb_time_us t_us;
 };
 

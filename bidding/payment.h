@@ -22,7 +22,7 @@ enum qb_payment_status {
 
 enum qb_payment_event {
     QB_PAYMENT_SOLD,
-    QB_PAYMENT_OK,       /* the provider took the money */
+    QB_PAYMENT_OK, /* the provider took the money */
     QB_PAYMENT_DECLINED,
     QB_PAYMENT_DEADLINE,
     QB_PAYMENT_CANCEL,

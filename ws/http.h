@@ -47,8 +47,8 @@ const char *qb_http_path(const struct qb_http_request *request);
 
 /* Copies the decoded value of query parameter `name` into `value`. False if it is not there or
  * does not fit. */
-QB_MUST_USE bool qb_http_query(const struct qb_http_request *request, const char *name,
-                               char *value, size_t room);
+QB_MUST_USE bool qb_http_query(const struct qb_http_request *request, const char *name, char *value,
+                               size_t room);
 
 /* The value of header `name` (lower case), without white space around it; null if it is not there.
  * Of a header that came several times, the values joined by ", ". Valid as long as the request. */
@@ -76,7 +76,7 @@ struct qb_http_response {
     const char *headers;       /* further lines, each ending in \r\n; null: none */
     const void *body;          /* copied; or null and `frame` */
     size_t length;
-    struct qb_frame *frame;    /* held by the answer; its bytes are the body */
+    struct qb_frame *frame; /* held by the answer; its bytes are the body */
 };
 
 /* Answers. HEAD gets the headers only; 304 and 204 no body. Security headers, Date, Content-Length

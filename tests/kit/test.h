@@ -88,8 +88,10 @@ int main(int argument_count, char **arguments)
         if (argument_count > 1 && strstr(test->name, arguments[1]) == NULL) continue;
         int before = qb_test_failures;
         test->run();
-        if (qb_test_failures == before) passed++;
-        else failed++;
+        if (qb_test_failures == before)
+            passed++;
+        else
+            failed++;
         if (qb_test_failures != before) (void)printf("FAILED %s\n", test->name);
     }
     (void)printf("%d passed, %d failed\n", passed, failed);
