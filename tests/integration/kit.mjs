@@ -1,0 +1,169 @@
+// What the integration tests share: the real server on a free port and a folder of its own, the
+// HTTP API, and waiting for a condition with a deadline instead of sleeping.
+import assert from 'node:assert/strict';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+
+const BINARY = process.env.QB_TEST_BINARY ?? new URL('../../build/release/bin/quickbid', import.meta.url).pathname;
+export const DEADLINE_MS = 15000;
+
+// The first true value of `condition`, asked every few ms; fails with `what` at the deadline.
+export async function until(condition, what, deadlineMs = DEADLINE_MS) {
+  const end = Date.now() + deadlineMs;
+  for (;;) {
+    const value = await condition();
+    if (value) return value;
+    if (Date.now() > end) assert.fail(`not within ${deadlineMs} ms: ${typeof what === 'function' ? what() : what}`);
+    await pause(5);
+  }
+}
+
+async function freePort() {
+  const probe = createServer();
+  probe.listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const { port } = probe.address();
+  probe.close();
+  await once(probe, 'close');
+  return port;
+}
+
+export class Server {
+  // `settings` are flags without dashes: {'bids-per-minute': 200}.
+  static async start(settings = {}) {
+    const server = new Server();
+    server.folder = mkdtempSync(join(tmpdir(), 'quickbid-test-'));
+    server.settings = settings;
+    server.port = await freePort();
+    await server.run();
+    return server;
+  }
+
+  async run() {
+    const flags = Object.entries(this.settings).flatMap(([name, value]) => [`--${name}`, String(value)]);
+    this.log = '';
+    this.process = spawn(BINARY, ['serve', '--data-dir', this.folder, '--port', String(this.port), ...flags]);
+    for (const stream of [this.process.stdout, this.process.stderr]) {
+      stream.on('data', (bytes) => { this.log += bytes; });
+    }
+    this.exit = once(this.process, 'exit').then(([code, signal]) => ({ code, signal }));
+    this.exit.then(() => { this.isOver = true; });
+    this.isOver = false;
+    await until(async () => {
+      if (this.isOver) assert.fail(`the server ended: ${this.log}`);
+      return (await this.status('/ready')) === 200;
+    }, () => `ready; the log: ${this.log}`);
+  }
+
+  // The status of a GET; null while nobody answers.
+  async status(path) {
+    try {
+      const answer = await fetch(this.url(path), { headers: { connection: 'close' } });
+      await answer.arrayBuffer();
+      return answer.status;
+    } catch {
+      return null;
+    }
+  }
+
+  url(path) { return `http://127.0.0.1:${this.port}${path}`; }
+
+  async kill(signal = 'SIGKILL') {
+    this.process.kill(signal);
+    return this.exit;
+  }
+
+  // The usual end of a test: a clean stop is part of what is tested.
+  async stop() {
+    if (!this.isOver) {
+      const { code, signal } = await this.kill('SIGTERM');
+      assert.deepEqual({ code, signal }, { code: 0, signal: null }, this.log);
+    }
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  async request(method, path, { body, token, key, headers = {} } = {}) {
+    const all = { ...headers };
+    if (token) all.authorization = `Bearer ${token}`;
+    if (key) all['idempotency-key'] = key;
+    if (body !== undefined) all['content-type'] ??= 'application/json';
+    const answer = await fetch(this.url(path), {
+      method, headers: all, body: body === undefined || typeof body === 'string' ? body : JSON.stringify(body),
+    });
+    const text = await answer.text();
+    return { status: answer.status, headers: answer.headers, body: text.startsWith('{') ? JSON.parse(text) : text };
+  }
+
+  // As request(), for what must succeed.
+  async call(method, path, options) {
+    const answer = await this.request(method, path, options);
+    assert.ok(answer.status < 300, `${method} ${path}: ${answer.status} ${JSON.stringify(answer.body)}`);
+    return answer.body;
+  }
+
+  async account(name) {
+    const body = { email: `${name}@test.example`, password: 'correct horse battery', name, mode: 'token' };
+    const { token, user } = await this.call('POST', '/api/users', { body });
+    return { token, id: user.id, email: body.email, password: body.password };
+  }
+
+  async auction(seller, rules = {}) {
+    const body = {
+      title: 'A watch', description: 'It works.', category: 'other', currency: 'USD', start_price: 100,
+      ...(rules.ends_at_ms === undefined ? { duration_ms: 3600000 } : {}), ...rules,
+    };
+    return (await this.call('POST', '/api/auctions', { token: seller.token, body })).auction.id;
+  }
+
+  async state(auction) { return this.call('GET', `/api/auctions/${auction}/state`); }
+
+  // All pages of the public ledger.
+  async ledger(auction) {
+    const entries = [];
+    for (let after = 0; ;) {
+      const page = await this.call('GET', `/api/auctions/${auction}/ledger?after=${after}&limit=100`);
+      entries.push(...page.entries);
+      if (page.next === null || page.entries.length === 0) return entries;
+      after = page.next;
+    }
+  }
+
+  async bids(auction) {
+    const bids = [];
+    for (let before = ''; ;) {
+      const page = await this.call('GET', `/api/auctions/${auction}/bids?limit=100${before}`);
+      bids.push(...page.bids);
+      if (page.next === null || page.bids.length === 0) return bids;
+      before = `&before=${page.next}`;
+    }
+  }
+
+  // Rows of the database itself, past all of the server's code.
+  rows(sql) {
+    const text = execFileSync('sqlite3', ['-json', '-readonly', join(this.folder, 'quickbid.db'), sql], { encoding: 'utf8' });
+    return text === '' ? [] : JSON.parse(text);
+  }
+
+  rssKib() {
+    return Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${this.process.pid}/status`, 'utf8'))[1]);
+  }
+}
+
+// Runs `body` with a server that is stopped whatever happens, and says the log if it fails.
+export async function withServer(settings, body) {
+  const server = await Server.start(settings);
+  try {
+    await body(server);
+  } catch (error) {
+    if (!server.isOver) await server.kill();
+    rmSync(server.folder, { recursive: true, force: true });
+    error.message += `\nserver: ${server.log.slice(-1500)}`;
+    throw error;
+  }
+  await server.stop();
+}

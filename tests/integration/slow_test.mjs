@@ -1,0 +1,64 @@
+// A watcher that never reads costs the others nothing and the server no memory.
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import test from 'node:test';
+import { Client } from './client.mjs';
+import { withServer } from './kit.mjs';
+import { handshake, maskedText } from './raw.mjs';
+
+test('watchers that never read hold up nobody', { timeout: 120000 }, () => withServer(
+  { 'bids-per-minute': 200, 'messages-per-second': 10000, 'messages-burst': 10000, 'stalled-ms': 600000 },
+  async (server) => {
+    const seller = await server.account('seller');
+    const accounts = await Promise.all(['a', 'b', 'c', 'd'].map((n) => server.account(n)));
+    const auction = await server.auction(seller);
+    const deaf = [];
+    for (let i = 0; i < 20; i++) {
+      const socket = connect(server.port, '127.0.0.1');
+      await once(socket, 'connect');
+      socket.pause();
+      socket.on('error', () => {});
+      socket.write(handshake());
+      socket.write(maskedText(JSON.stringify({ id: 1, do: 'watch', auction })));
+      deaf.push(socket);
+    }
+    const bidders = await Promise.all(accounts.map((a) => Client.connect(server, a)));
+    const reader = await Client.connect(server);
+    await reader.good({ do: 'watch', auction });
+    let rss = 0;
+    for (let i = 0; i < 600; i++) {
+      const answer = await bidders[i % 4].bid(auction, 1000 + i * 20000, `k${i}`);
+      assert.equal(answer.ok, true, JSON.stringify(answer));
+      await reader.push('update', (u) => u.seq === answer.seq, 2000);
+      reader.pushes.length = 0;
+      if (i === 100) rss = server.rssKib();
+    }
+    const grown = server.rssKib() - rss;
+    assert.ok(grown < 4096, `${grown} KiB for 500 updates to 20 sockets that do not read`);
+    for (const socket of deaf) socket.destroy();
+    await Promise.all([...bidders, reader].map((c) => c.close()));
+  }));
+
+test('answers nobody reads end the connection', { timeout: 60000 }, () => withServer(
+  { 'messages-per-second': 100000, 'messages-burst': 100000, 'outbox-bytes-max': 4096, 'stalled-ms': 1000 },
+  async (server) => {
+    const socket = connect(server.port, '127.0.0.1');
+    await once(socket, 'connect');
+    socket.on('error', () => {});
+    let isOver = false;
+    socket.on('close', () => { isOver = true; });
+    socket.pause();
+    socket.write(handshake());
+    const pings = Buffer.concat(Array.from({ length: 2000 }, (_, i) => maskedText(`{"id":${i + 1},"do":"ping"}`)));
+    for (let i = 0; i < 500 && !isOver; i++) {
+      if (!socket.write(pings)) {
+        const drained = await Promise.race([once(socket, 'drain').then(() => true), once(socket, 'close').then(() => false),
+          new Promise((resolve) => { setTimeout(resolve, 3000, false).unref(); })]);
+        if (!drained) break;
+      }
+    }
+    const { body } = await server.request('GET', '/metrics');
+    assert.match(body, /sessions_closed_total\{[^}]*"slow_reader"[^}]*\} [1-9]/);
+    socket.destroy();
+  }));
