@@ -23,10 +23,11 @@ static const char *kind_of(const struct qb_state_event *event)
     static const char *const kinds[QB_ENTRY_TYPE_COUNT] = {
         [QB_ENTRY_OPEN] = "open",       [QB_ENTRY_BID] = "bid",
         [QB_ENTRY_BUY_NOW] = "buy_now", [QB_ENTRY_RETRACT] = "retract",
-        [QB_ENTRY_VOID] = "void",       [QB_ENTRY_BLOCK] = "void",
-        [QB_ENTRY_RESERVE] = "reserve", [QB_ENTRY_EXTEND] = "extend",
-        [QB_ENTRY_PAUSE] = "pause",     [QB_ENTRY_RESUME] = "resume",
-        [QB_ENTRY_CLOSE] = "close",     [QB_ENTRY_CANCEL] = "cancel",
+        [QB_ENTRY_VOID] = "void",       [QB_ENTRY_BLOCK] = "block",
+        [QB_ENTRY_UNBLOCK] = "unblock", [QB_ENTRY_RESERVE] = "reserve",
+        [QB_ENTRY_EXTEND] = "extend",   [QB_ENTRY_PAUSE] = "pause",
+        [QB_ENTRY_RESUME] = "resume",   [QB_ENTRY_CLOSE] = "close",
+        [QB_ENTRY_CANCEL] = "cancel",
     };
 
     if (event->verdict.code == QB_VERDICT_RAISED) return "raise";

@@ -166,8 +166,9 @@ static bool take_roles(const struct qb_json *payload, unsigned *set)
 static enum qb_token_outcome judge(const char *bytes, size_t length, qb_time_us now_us,
                                    struct qb_token_claims *claims)
 {
-    static const struct qb_json_limits limits = {
-        .bytes_max = QB_TOKEN_LENGTH_MAX, .depth_max = 2, .members_max = CLAIM_COUNT};
+    static const struct qb_json_limits limits = {.bytes_max = QB_TOKEN_LENGTH_MAX,
+                                                 .depth_max = 2,
+                                                 .members_max = CLAIM_COUNT + QB_COUNT(roles)};
     QB_CLEANUP(json_done) struct qb_json *payload = qb_json_parse(bytes, length, &limits, NULL);
     qb_time_us not_before_us = 0;
 

@@ -56,6 +56,7 @@ static const struct {
     {"nbf in leeway",    "{" SUB ISS AUD JTI IAT ",\"nbf\":1700000130" EXP SID ROL "}", QB_TOKEN_GOOD},
     {"not yet",          "{" SUB ISS AUD JTI IAT ",\"nbf\":1700000131" EXP SID ROL "}", QB_TOKEN_NOT_YET},
     {"role unknown",     "{" SUB ISS AUD JTI IAT NBF EXP SID ",\"roles\":[\"root\"]}", QB_TOKEN_BAD_CLAIMS},
+    {"all roles",        "{" SUB ISS AUD JTI IAT NBF EXP SID ",\"roles\":[\"bidder\",\"seller\",\"admin\"]}", QB_TOKEN_GOOD},
     {"role twice",       "{" SUB ISS AUD JTI IAT NBF EXP SID ",\"roles\":[\"admin\",\"admin\"]}", QB_TOKEN_BAD_CLAIMS},
     {"roles a text",     "{" SUB ISS AUD JTI IAT NBF EXP SID ",\"roles\":\"admin\"}", QB_TOKEN_BAD_CLAIMS},
     {"an array",         "[1,2,3,4,5,6,7,8,9]", QB_TOKEN_BAD_CLAIMS},
