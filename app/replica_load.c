@@ -121,6 +121,7 @@ bool qb_replica_load(struct qb_data *data, struct qb_runners *runners, struct qb
     struct loading loading = {.ring_room = ring_entries};
     struct live live = {0};
 
+    QB_ASSERT(ring_entries > 0);
     loading.ring = calloc(ring_entries, sizeof *loading.ring);
     QB_ASSERT(loading.ring != NULL);
     bool is_good = store->limits(data->link, set_limit, holds, error) == QB_STORE_OK &&

@@ -140,7 +140,7 @@ static bool make_mark_room(const struct memory_ledger *ledger, struct log *log, 
         if (room > most) room = most;
         struct mark *marks = malloc(room * sizeof *marks);
         QB_ASSERT(marks != NULL);
-        for (uint32_t i = 0; i < log->mark_count; i++) {
+        for (uint32_t i = 0; i < log->mark_count && log->mark_room > 0; i++) {
             marks[i] = log->marks[(log->mark_first + i) % log->mark_room];
         }
         free(log->marks);

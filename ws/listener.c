@@ -190,7 +190,7 @@ static void on_connections(uv_poll_t *poll, int status, int events)
     (void)events;
     if (status < 0) return;
     for (int i = 0; i < ACCEPTS_A_TURN; i++) {
-        struct sockaddr_storage from;
+        struct sockaddr_storage from = {0};
         socklen_t length = sizeof from;
         int fd = accept4(listener->fd, (struct sockaddr *)(void *)&from, &length,
                          SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -280,7 +280,7 @@ int qb_edge_listen(const char *address, uint16_t *port, struct qb_error *error)
                            address, *port, strerror(errno));
         return -1;
     }
-    (void)getsockname(fd, (struct sockaddr *)(void *)&bound, &length);
+    if (getsockname(fd, (struct sockaddr *)(void *)&bound, &length) != 0) return fd;
     const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)&bound;
     const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)&bound;
     *port = ntohs(bound.ss_family == AF_INET6 ? v6->sin6_port : v4->sin_port);
