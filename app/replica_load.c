@@ -83,6 +83,7 @@ static bool move_in(struct loading *loading, const struct qb_loaded *loaded,
 {
     struct qb_runner *runner = qb_runners_home(runners, loaded->lot.auction);
     struct qb_ledger *ledger = qb_runner_ledger(runner);
+    QB_ASSERT(loading->ring_room > 0);
     uint64_t first = loading->seq > loading->ring_room ? loading->seq - loading->ring_room + 1 : 1;
 
     if (!qb_runner_restore(runner, &loaded->lot, loaded->records, loaded->record_count)) {

@@ -71,22 +71,24 @@ void qb_listener_left(const struct qb_peer *peer)
 static void read_peer(const struct sockaddr_storage *from, struct qb_peer *peer)
 {
     static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-    const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)from;
-    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)from;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
 
+    (void)memcpy(&v4, from, sizeof v4);
+    (void)memcpy(&v6, from, sizeof v6);
     (void)memset(peer, 0, sizeof *peer);
     if (from->ss_family == AF_INET) {
         (void)memcpy(peer->key, mapped, sizeof mapped);
-        (void)memcpy(&peer->key[12], &v4->sin_addr, 4);
-        (void)inet_ntop(AF_INET, &v4->sin_addr, peer->address, sizeof peer->address);
+        (void)memcpy(&peer->key[12], &v4.sin_addr, 4);
+        (void)inet_ntop(AF_INET, &v4.sin_addr, peer->address, sizeof peer->address);
         peer->is_loopback = peer->key[12] == 127;
         return;
     }
-    const uint8_t *bytes = v6->sin6_addr.s6_addr;
-    (void)inet_ntop(AF_INET6, &v6->sin6_addr, peer->address, sizeof peer->address);
+    const uint8_t *bytes = v6.sin6_addr.s6_addr;
+    (void)inet_ntop(AF_INET6, &v6.sin6_addr, peer->address, sizeof peer->address);
     bool is_mapped = memcmp(bytes, mapped, sizeof mapped) == 0;
     (void)memcpy(peer->key, bytes, is_mapped ? 16 : 8);
-    peer->is_loopback = (is_mapped && bytes[12] == 127) || IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
+    peer->is_loopback = (is_mapped && bytes[12] == 127) || IN6_IS_ADDR_LOOPBACK(&v6.sin6_addr);
 }
 
 /* An answer to a connection that never gets in; nothing of it is read. */
@@ -281,8 +283,10 @@ int qb_edge_listen(const char *address, uint16_t *port, struct qb_error *error)
         return -1;
     }
     if (getsockname(fd, (struct sockaddr *)(void *)&bound, &length) != 0) return fd;
-    const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)&bound;
-    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)&bound;
-    *port = ntohs(bound.ss_family == AF_INET6 ? v6->sin6_port : v4->sin_port);
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+    (void)memcpy(&v4, &bound, sizeof v4);
+    (void)memcpy(&v6, &bound, sizeof v6);
+    *port = ntohs(bound.ss_family == AF_INET6 ? v6.sin6_port : v4.sin_port);
     return fd;
 }
