@@ -80,6 +80,7 @@ static void *begin_worker(void *context)
 
     if (link == NULL) qb_log(QB_LOG_ERROR, "store.failed", QB_TEXT("error", error.text));
     QB_ASSERT(link != NULL); /* it opened for this process a moment ago */
+    /* cppcheck-suppress returnDanglingLifetime ; the link does not keep `error` */
     return link;
 }
 
