@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -69,7 +70,7 @@ static int qb_test_failures;
         (void)fflush(NULL);                                                                        \
         pid_t qb_child = fork();                                                                   \
         if (qb_child == 0) {                                                                       \
-            (void)freopen("/dev/null", "w", stderr);                                               \
+            if (freopen("/dev/null", "w", stderr) == NULL) _exit(0);                               \
             statement;                                                                             \
             _exit(0);                                                                              \
         }                                                                                          \
