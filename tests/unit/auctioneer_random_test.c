@@ -2,6 +2,7 @@
  * The path of a bid as random histories against a ledger that fails: every asker gets one final
  * answer, none before its entry is durable, and an auction has one end.
  */
+#include "base/random.h"
 #include "tests/unit/auctioneer_world.h"
 
 /* Random histories: every asker is answered once, nothing before it is durable, keys count once,
