@@ -1,26 +1,17 @@
 #include "app/replica.h"
 
-#include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "app/admin.h"
-#include "app/auth_limits.h"
-#include "app/commands.h"
-#include "app/data.h"
-#include "app/demo.h"
-#include "app/loop.h"
 #include "app/replica_load.h"
-#include "app/ticket.h"
-#include "app/token.h"
-#include "app/watchdog.h"
+#include "app/replica_parts.h"
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "pubsub/bus_local.h"
-#include "storage/holds_memory.h"
 #include "storage/ledger_memory.h"
 
 #define MAILBOX_MESSAGES  65536
@@ -29,39 +20,6 @@
 #define LIMITED_USERS_MAX 200000
 #define AUTH_FAILURES_MAX 10
 #define MS                1000
-
-/* One I/O thread and what is its own. */
-struct io {
-    struct qb_replica *replica;
-    pthread_t thread;
-    struct qb_loop *loop;
-    struct qb_runner *runner;
-    struct qb_edge *edge;
-    struct qb_api *api;
-    struct qb_commands commands;
-};
-
-struct qb_replica {
-    struct qb_settings settings;
-    struct qb_data data;
-    struct qb_archiver *archiver;
-    struct qb_holds *holds;
-    struct qb_bus *bus;
-    struct qb_work_pool *store_pool;
-    struct qb_work_pool *password_pool;
-    struct qb_runners *runners;
-    struct qb_token_keys *keys;
-    struct qb_auth_limits *limits;
-    struct qb_tickets *tickets;
-    struct qb_watchdog *watchdog;
-    struct qb_demo *demo; /* null: none */
-    struct io *io;
-    unsigned io_count;
-    uint16_t port;
-    uint32_t epoch;
-    bool is_running;
-    bool is_ready; /* read by all threads, atomically */
-};
 
 static unsigned processors(void)
 {
@@ -98,7 +56,7 @@ struct ended {
 
 static void end_here(void *context, void *message)
 {
-    struct io *io = context;
+    struct qb_io *io = context;
     struct ended *ended = message;
 
     qb_edge_log_out(io->edge, ended->login, QB_CLOSE_LOGGED_OUT);
@@ -121,48 +79,48 @@ static void end_sessions(void *context, uint64_t login, qb_id user)
 
 static void on_request(void *context, struct qb_http_request *request)
 {
-    struct io *io = context;
+    struct qb_io *io = context;
     qb_api_request(io->api, request);
 }
 
 static void on_command(void *context, struct qb_session *session, const struct qb_command *command)
 {
-    struct io *io = context;
+    struct qb_io *io = context;
     qb_commands_take(&io->commands, session, command);
 }
 
 static void on_room(void *context, qb_id auction, bool is_open)
 {
-    struct io *io = context;
+    struct qb_io *io = context;
     qb_runner_room(io->runner, auction, is_open);
 }
 
 static void on_presence(void *context, qb_id user, bool is_here)
 {
-    struct io *io = context;
+    struct qb_io *io = context;
     qb_runner_presence(io->runner, user, is_here);
 }
 
 static void on_turn(void *context)
 {
-    struct io *io = context;
+    struct qb_io *io = context;
     qb_runner_turn(io->runner);
 }
 
 static void on_timer(void *context)
 {
-    struct io *io = context;
+    struct qb_io *io = context;
     qb_runner_timer(io->runner);
 }
 
 static void on_second(void *context)
 {
-    struct io *io = context;
+    struct qb_io *io = context;
     qb_runner_second(io->runner);
     if (io->replica->demo != NULL) qb_demo_second(io->replica->demo, io->runner);
 }
 
-static struct qb_edge_options edge_options(struct io *io, int listen_fd)
+static struct qb_edge_options edge_options(struct qb_io *io, int listen_fd)
 {
     const struct qb_settings *s = &io->replica->settings;
     const int64_t threads = io->replica->io_count;
@@ -196,7 +154,7 @@ static struct qb_edge_options edge_options(struct io *io, int listen_fd)
     };
 }
 
-static struct qb_api_options api_options(struct io *io)
+static struct qb_api_options api_options(struct qb_io *io)
 {
     struct qb_replica *replica = io->replica;
 
@@ -223,7 +181,7 @@ static struct qb_api_options api_options(struct io *io)
 }
 
 /* Sockets and HTTP of one thread; the listeners share the port. */
-static bool open_edge(struct io *io, struct qb_error *error)
+static bool open_edge(struct qb_io *io, struct qb_error *error)
 {
     struct qb_replica *replica = io->replica;
     int listen_fd = qb_edge_listen(replica->settings.host, &replica->port, error);
@@ -265,7 +223,7 @@ static void make_runners(struct qb_replica *replica)
 
     replica->runners = qb_runners_new(&options);
     for (unsigned i = 0; i < replica->io_count; i++) {
-        struct io *io = &replica->io[i];
+        struct qb_io *io = &replica->io[i];
         io->replica = replica;
         io->loop = qb_loop_new(MAILBOX_MESSAGES);
         const struct qb_ledger_memory_options ledger = {
@@ -352,7 +310,7 @@ struct qb_replica *qb_replica_new(const struct qb_settings *settings, struct qb_
 
 static void *run_io(void *argument)
 {
-    struct io *io = argument;
+    struct qb_io *io = argument;
     qb_loop_run(io->loop);
     return NULL;
 }
@@ -372,72 +330,6 @@ void qb_replica_run(struct qb_replica *replica)
         qb_watchdog_new(loops, replica->io_count, replica->settings.watchdog_ms * MS);
     __atomic_store_n(&replica->is_ready, true, __ATOMIC_RELEASE);
     qb_metric_set(QB_METRIC_ready, NULL, 1);
-}
-
-static void refuse_here(void *context, void *message)
-{
-    struct io *io = context;
-
-    (void)message;
-    qb_edge_refuse_new(io->edge);
-}
-
-static void drain_here(void *context, void *message)
-{
-    struct io *io = context;
-    int64_t spread_ms = io->replica->settings.drain_spread_ms;
-    /* 2,000 clients a second at most come back (reliability.md 2.6). */
-    int64_t by_count_ms = (int64_t)qb_edge_connections(io->edge) * io->replica->io_count / 2;
-
-    (void)message;
-    if (by_count_ms > spread_ms) spread_ms = by_count_ms;
-    qb_edge_drain(io->edge, (uint32_t)spread_ms);
-}
-
-static void on_all(struct qb_replica *replica, qb_mailbox_call *call)
-{
-    for (unsigned i = 0; i < replica->io_count; i++) {
-        qb_mailbox_post_answer(qb_loop_mailbox(replica->io[i].loop), call, &replica->io[i], NULL);
-    }
-}
-
-/* Waits until `count()` is 0, or the time is over. */
-static bool await_zero(struct qb_replica *replica, uint64_t (*count)(struct qb_replica *),
-                       int64_t timeout_us)
-{
-    int64_t until_us = qb_clock_mono_us() + timeout_us;
-
-    while (count(replica) > 0 && qb_clock_mono_us() < until_us) qb_clock_sleep_us(5 * MS);
-    return count(replica) == 0;
-}
-
-static uint64_t open_requests(struct qb_replica *replica)
-{
-    return qb_runners_open_requests(replica->runners);
-}
-
-static uint64_t open_connections(struct qb_replica *replica)
-{
-    (void)replica;
-    return (uint64_t)qb_metric_value(QB_METRIC_connections, "websocket");
-}
-
-bool qb_replica_drain(struct qb_replica *replica)
-{
-    const struct qb_settings *s = &replica->settings;
-
-    __atomic_store_n(&replica->is_ready, false, __ATOMIC_RELEASE);
-    qb_metric_set(QB_METRIC_ready, NULL, 0);
-    if (s->drain_wait_ms > 0) qb_clock_sleep_us(s->drain_wait_ms * MS);
-    on_all(replica, refuse_here);
-    qb_runners_refuse(replica->runners);
-    bool is_answered = await_zero(replica, open_requests, s->drain_verdicts_ms * MS);
-    on_all(replica, drain_here);
-    bool is_empty = await_zero(replica, open_connections, 3 * QB_SECOND_US);
-    bool is_flushed = qb_journal_flush(replica->data.journal, 5 * QB_SECOND_US);
-    qb_log(QB_LOG_INFO, "server.drained", QB_INT("verdicts_given", is_answered),
-           QB_INT("connections_closed", is_empty), QB_INT("journal_flushed", is_flushed));
-    return is_answered && is_flushed;
 }
 
 static void stop_threads(struct qb_replica *replica)

@@ -1,0 +1,52 @@
+/*
+ * What a replica holds; private to app/replica*.c.
+ */
+#pragma once
+
+#include <pthread.h>
+
+#include "app/api.h"
+#include "app/auth_limits.h"
+#include "app/commands.h"
+#include "app/data.h"
+#include "app/demo.h"
+#include "app/loop.h"
+#include "app/replica.h"
+#include "app/runner.h"
+#include "app/ticket.h"
+#include "app/token.h"
+#include "app/watchdog.h"
+#include "storage/holds_memory.h"
+
+/* One I/O thread and what is its own. */
+struct qb_io {
+    struct qb_replica *replica;
+    pthread_t thread;
+    struct qb_loop *loop;
+    struct qb_runner *runner;
+    struct qb_edge *edge;
+    struct qb_api *api;
+    struct qb_commands commands;
+};
+
+struct qb_replica {
+    struct qb_settings settings;
+    struct qb_data data;
+    struct qb_archiver *archiver;
+    struct qb_holds *holds;
+    struct qb_bus *bus;
+    struct qb_work_pool *store_pool;
+    struct qb_work_pool *password_pool;
+    struct qb_runners *runners;
+    struct qb_token_keys *keys;
+    struct qb_auth_limits *limits;
+    struct qb_tickets *tickets;
+    struct qb_watchdog *watchdog;
+    struct qb_demo *demo; /* null: none */
+    struct qb_io *io;
+    unsigned io_count;
+    uint16_t port;
+    uint32_t epoch;
+    bool is_running;
+    bool is_ready; /* read by all threads, atomically */
+};
