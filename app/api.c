@@ -455,17 +455,19 @@ void qb_api_request(struct qb_api *api, struct qb_http_request *request)
 }
 
 bool qb_api_identify_token(struct qb_api *api, const char *token, struct qb_identity *identity,
-                           const char **code)
+                           struct qb_problem *problem)
 {
     struct qb_token_claims claims;
+    enum qb_api_problem found = QB_API_NONE;
 
     if (qb_token_verify(api->options.keys, token, strlen(token), qb_clock_wall_us(), &claims) !=
         QB_TOKEN_GOOD) {
-        *code = problems[QB_API_BAD_TOKEN].code;
-        return false;
+        found = QB_API_BAD_TOKEN;
+    } else if (qb_holds_is_banned(api->options.holds, claims.user)) {
+        found = QB_API_BANNED;
     }
-    if (qb_holds_is_banned(api->options.holds, claims.user)) {
-        *code = problems[QB_API_BANNED].code;
+    if (found != QB_API_NONE) {
+        *problem = (struct qb_problem){problems[found].code, problems[found].text, false};
         return false;
     }
     *identity = (struct qb_identity){.user = claims.user,

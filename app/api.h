@@ -49,6 +49,7 @@ void qb_api_free(struct qb_api **api);
 /* The edge's request handler: routes it and answers, now or later. */
 void qb_api_request(struct qb_api *api, struct qb_http_request *request);
 
-/* A WebSocket `auth {token}`: true and the identity, or false with a code for the error answer. */
+/* A WebSocket `auth {token}`: true and the identity, or false and what the error answer says. */
 QB_MUST_USE bool qb_api_identify_token(struct qb_api *api, const char *token,
-                                       struct qb_identity *identity, const char **code);
+                                       struct qb_identity *identity,
+                                       struct qb_problem *problem);

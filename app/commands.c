@@ -113,14 +113,12 @@ static void take_auth(const struct qb_commands *commands, struct qb_session *ses
                       const struct qb_command *command)
 {
     struct qb_identity identity = {0};
-    const char *code = "bad_token";
+    struct qb_problem problem = {0};
     struct qb_text text = {0};
 
-    if (!qb_api_identify_token(commands->api, command->token, &identity, &code)) {
-        qb_session_error(session, command->id, code,
-                         "The token is not valid or has ended. Get a new one from "
-                         "POST /api/sessions/renew.",
-                         false, 0, NULL);
+    if (!qb_api_identify_token(commands->api, command->token, &identity, &problem)) {
+        qb_session_error(session, command->id, problem.code, problem.text, problem.is_temporary, 0,
+                         NULL);
         return;
     }
     if (!qb_session_identify(session, &identity)) {

@@ -49,19 +49,14 @@ static void end_worker(void *context, void *worker)
     replica->data.store->ops->close(&link);
 }
 
-struct ended {
-    uint64_t login;
-    qb_id user;
-};
-
 static void end_here(void *context, void *message)
 {
     struct qb_io *io = context;
-    struct ended *ended = message;
+    struct qb_identity *whose = message;
 
-    qb_edge_log_out(io->edge, ended->login, QB_CLOSE_LOGGED_OUT);
-    qb_edge_end_user(io->edge, ended->user, QB_CLOSE_LOGGED_OUT);
-    free(ended);
+    qb_edge_log_out(io->edge, whose->login, QB_CLOSE_LOGGED_OUT);
+    qb_edge_end_user(io->edge, whose->user, QB_CLOSE_BANNED);
+    free(whose);
 }
 
 static void end_sessions(void *context, uint64_t login, qb_id user)
@@ -69,11 +64,12 @@ static void end_sessions(void *context, uint64_t login, qb_id user)
     struct qb_replica *replica = context;
 
     for (unsigned i = 0; i < replica->io_count; i++) {
-        struct ended *ended = malloc(sizeof *ended);
-        QB_ASSERT(ended != NULL);
-        *ended = (struct ended){login, user};
+        struct qb_identity *whose = calloc(1, sizeof *whose);
+        QB_ASSERT(whose != NULL);
+        whose->login = login;
+        whose->user = user;
         qb_mailbox_post_answer(qb_loop_mailbox(replica->io[i].loop), end_here, &replica->io[i],
-                               ended);
+                               whose);
     }
 }
 

@@ -51,7 +51,7 @@ static const struct {
     {"currency",        NULL,                   "currency: "},
     {"currency",        "\"JPY\"",              NULL},
     {"currency",        "\"usd\"",              "currency: "},
-    {"currency",        "\"XXX\"",              "currency: "},
+    {"currency",        "\"ZZZ\"",              "currency: "},
     {"currency",        "\"USDX\"",             "currency: "},
     {"start_price",     NULL,                   "start_price: "},
     {"start_price",     "1",                    NULL},
