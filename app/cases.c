@@ -60,7 +60,13 @@ bool qb_case_table(const struct qb_json *file, const struct qb_json *settings, c
         table->percent = (uint8_t)percent;
         return true;
     }
-    if (named != NULL && name == NULL) return table_rows(named, table);
+    if (named != NULL && name == NULL) {
+        percent = qb_case_int(named, "percent", 0);
+        if (percent < 1 || percent > 100) return table_rows(named, table);
+        (void)memset(table, 0, sizeof *table);
+        table->percent = (uint8_t)percent;
+        return true;
+    }
     if (name == NULL) name = "EBAY_US";
     const struct qb_json *rows = qb_json_member(qb_json_member(file, "increment_tables"), name);
     if (rows != NULL) return table_rows(rows, table);

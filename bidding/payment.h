@@ -24,6 +24,7 @@ enum qb_payment_event {
     QB_PAYMENT_SOLD,
     QB_PAYMENT_OK, /* the provider took the money */
     QB_PAYMENT_DECLINED,
+    QB_PAYMENT_RETRY, /* the buyer tries again after a decline */
     QB_PAYMENT_DEADLINE,
     QB_PAYMENT_CANCEL,
     QB_PAYMENT_REFUND,
@@ -45,7 +46,7 @@ struct qb_payment_step qb_payment_next(enum qb_payment_status status, enum qb_pa
 
 /* "PENDING" … or null for NONE. */
 const char *qb_payment_status_name(enum qb_payment_status status);
-/* "SOLD", "PAY_OK", "PAY_DECLINED", "DEADLINE", "CANCEL", "REFUND", "OFFER_NEXT" … */
+/* "SOLD", "PAY_OK", "PAY_DECLINED", "PAY_RETRY", "DEADLINE", "CANCEL", "REFUND", "OFFER_NEXT" … */
 const char *qb_payment_event_name(enum qb_payment_event event);
 
 #define QB_PAYMENT_DEADLINE_US (INT64_C(4) * 24 * 3600 * 1000000)
