@@ -167,10 +167,18 @@ bool qb_call_stored(struct qb_call *call, enum qb_store_result result, const cha
     return result == QB_STORE_OK;
 }
 
+/* A proxy on this machine says that it is one; who is behind it is not on this machine. */
+bool qb_call_is_local(const struct qb_call *call)
+{
+    return qb_http_peer(call->request)->is_loopback &&
+           qb_http_header(call->request, "forwarded") == NULL &&
+           qb_http_header(call->request, "x-forwarded-for") == NULL;
+}
+
 /* On plain loopback a cookie cannot be Secure (security.md S15). */
 bool qb_call_is_plain(const struct qb_call *call)
 {
-    return call->api->options.origins[0] == '\0' && qb_http_peer(call->request)->is_loopback;
+    return call->api->options.origins[0] == '\0' && qb_call_is_local(call);
 }
 
 const char *qb_cookie_name(const struct qb_call *call)
@@ -390,10 +398,12 @@ static void allow_origin(struct qb_call *call)
 {
     const char *origin = qb_http_header(call->request, "origin");
 
+    if (call->api->options.origins[0] != '\0') qb_call_head(call, "Vary: Origin\r\n");
     if (origin == NULL || !is_listed(call->api->options.origins, origin)) return;
+    call->is_shared = true;
     qb_call_head(call,
                  "Access-Control-Allow-Origin: %s\r\nAccess-Control-Allow-Credentials: true\r\n"
-                 "Access-Control-Expose-Headers: ETag, Location, Retry-After\r\nVary: Origin\r\n",
+                 "Access-Control-Expose-Headers: ETag, Location, Retry-After\r\n",
                  origin);
 }
 
@@ -412,7 +422,7 @@ static void allow_methods(struct qb_call *call, const char *name, unsigned metho
 static void answer_options(struct qb_call *call, unsigned methods)
 {
     allow_methods(call, "Allow", methods);
-    if (call->head[0] == 'A' && call->head[1] == 'c') { /* allow_origin() wrote first */
+    if (call->is_shared) {
         allow_methods(call, "Access-Control-Allow-Methods", methods);
         qb_call_head(call, "Access-Control-Allow-Headers: Authorization, Content-Type, "
                            "Idempotency-Key\r\nAccess-Control-Max-Age: 600\r\n");

@@ -195,9 +195,11 @@ void qb_api_listings(struct qb_call *call, struct qb_store_link *link,
     query->now_us = qb_clock_wall_us();
     query->after_key = call->page.key;
     query->after_id = call->page.id;
-    list->wanted = call->page.limit < QB_PAGE_ROWS_MAX ? call->page.limit : QB_PAGE_ROWS_MAX - 1;
+    list->wanted = call->page.limit;
     query->rows_max = list->wanted + 1; /* one more tells whether there is a next page */
     enum qb_store_result found = qb_call_ops(call)->listings(link, query, take_row, list, &error);
+    /* The store gives no more than this; a page as long may be the last one. */
+    if (list->count == QB_PAGE_ROWS_MAX) list->is_more = true;
     if (qb_call_stored(call, found, "listings", &error)) list_json(call, link, list, more);
     free(list);
 }

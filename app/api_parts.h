@@ -107,6 +107,7 @@ struct qb_call {
     char password[QB_PASSWORD_BYTES_MAX + 1];
     size_t password_length;
     bool is_match;
+    bool is_shared; /* with a page of an allowed origin */
     bool is_banned; /* a visitor because of that */
     bool wants_token;
     bool is_outdated;
@@ -137,6 +138,7 @@ static inline const struct qb_store_ops *qb_call_ops(const struct qb_call *call)
 void qb_call_head(struct qb_call *call, const char *format, ...) QB_PRINTF(2, 3);
 bool qb_call_origin_allowed(const struct qb_call *call, const char *origin);
 const char *qb_cookie_name(const struct qb_call *call);
+bool qb_call_is_local(const struct qb_call *call); /* asked from this machine itself */
 bool qb_call_is_plain(const struct qb_call *call); /* plain HTTP on loopback: no Secure cookie */
 
 /* Sets a strong ETag, and answers 304 when the client has it. On any thread, after

@@ -100,7 +100,7 @@ static void measure_process(void)
 
 void qb_api_metrics(struct qb_call *call)
 {
-    if (!call->api->options.is_metrics_public && !qb_http_peer(call->request)->is_loopback) {
+    if (!call->api->options.is_metrics_public && !qb_call_is_local(call)) {
         qb_call_fail(call, QB_API_NOT_FOUND);
     } else {
         measure_process();
