@@ -1,132 +1,79 @@
-// What no good client sends, and exactly how the server answers it: requests by the rules of
-// docs/protocol.md and RFC 9112, frames by the chapters of the Autobahn suite, messages by
-// ws/protocol.def. Afterwards the server serves as before and holds no connection.
+// The table of malformed.mjs against the real server, which still serves afterwards.
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
-import { frames, messages, requests } from './malformed_rows.mjs';
-import { Server, until } from './kit.mjs';
-import { CLOSE, PING, PONG, RawSocket, TEXT, closeFrame, frame, handshake } from './raw_socket.mjs';
+import test from 'node:test';
+import { Client } from './client.mjs';
+import { withServer } from './kit.mjs';
+import { FRAMES, MESSAGES, REQUESTS } from './malformed.mjs';
+import { exchange, framesOf, handshake, maskedText } from './raw.mjs';
 
-const MARK = 'still there?';
-let server;
-
-before(async () => {
-  server = await Server.start({ threads: 2 });
-});
-
-after(() => server.stop()); // which a sanitizer's finding would not let end with 0
-
-function codeOf({ status, fields, body }) {
-  const isProblem = fields['content-type'] === 'application/problem+json';
-  return isProblem ? `${status} ${JSON.parse(body).code}` : String(status);
+async function checkFrames(server) {
+  const failures = [];
+  for (const [what, bytes, code] of FRAMES) {
+    const isClosed = (got) => framesOf(got).some((f) => f.opcode === 8);
+    const got = await exchange(server.port, [handshake(), bytes], isClosed);
+    const last = framesOf(got).find((f) => f.opcode === 8);
+    const seen = last && last.payload.length >= 2 ? last.payload.readUInt16BE(0) : null;
+    if (seen !== code) failures.push(`${what}: close ${seen}, not ${code}`);
+  }
+  return failures;
 }
 
-// What a request is answered with, and whether the connection serves another one after it.
-async function askRaw(bytes, expected) {
-  const raw = await RawSocket.open(server.port);
-  const seen = [];
-  try {
-    for (const part of [bytes].flat()) raw.send(part);
-    if (!expected.endsWith('close')) raw.send('GET /api/time HTTP/1.1\r\nHost: a\r\n\r\n');
-    for (;;) {
-      const response = await raw.response();
-      if (response === null) return [...seen, 'close'].join(', ');
-      if (response.body.startsWith('{"now_ms":')) return [...seen, 'open'].join(', ');
-      seen.push(codeOf(response));
-      if (response.status === 101) return seen.join(', ');
+async function checkMessages(server, auction, token) {
+  const failures = [];
+  for (const [what, text, code, id] of MESSAGES) {
+    // A visitor is refused before its command is judged, and heard little before its first one.
+    const isVisitor = code === 'login_required';
+    const hello = isVisitor ? [] : [maskedText(JSON.stringify({ id: 9, do: 'auth', token }))];
+    const isDone = (got) => framesOf(got).length > hello.length;
+    const message = maskedText(text.replace('AUCTION', auction));
+    const frames = framesOf(await exchange(server.port, [handshake(), ...hello, message], isDone));
+    const frame = frames[hello.length];
+    const answer = frame && frame.opcode === 1 ? JSON.parse(frame.payload) : { close: frame?.payload.toString('hex') };
+    if (answer.ok !== false || answer.error.code !== code || answer.id !== id) {
+      failures.push(`${what}: ${JSON.stringify(answer)}, not ${code} for ${id}`);
     }
-  } catch (error) {
-    return [...seen, error.message].join(', ');
-  } finally {
-    raw.close();
   }
+  return failures;
 }
 
-function tell({ opcode, payload }) {
-  if (opcode === CLOSE) return `close ${payload.readUInt16BE(0)}`;
-  if (opcode === PING) return 'ping';
-  if (opcode === PONG) return `pong ${payload.toString('latin1')}`.trim();
-  if (opcode !== TEXT) return `opcode ${opcode}`;
-  const message = JSON.parse(payload.toString());
-  return message.ok ? `ok ${message.id}` : `${message.error.code} ${JSON.stringify(message.id)}`;
+async function checkRequests(server, auction) {
+  const failures = [];
+  for (const [what, bytes, status, code] of REQUESTS) {
+    const got = (await exchange(server.port, [bytes.replace('AUCTION', auction)], (b) => b.includes('\r\n\r\n{'))).toString();
+    const seen = Number(got.slice(9, 12));
+    const problem = /"code":"([^"]*)"/.exec(got)?.[1];
+    if (seen !== status || problem !== code) failures.push(`${what}: ${seen} ${problem}, not ${status} ${code}`);
+    else if (!/application\/problem\+json/.test(got)) failures.push(`${what}: no problem document`);
+  }
+  return failures;
 }
 
-// All that the server says to `parts` after a handshake: its frames, in order. Once as many came as
-// are expected, a ping shows that nothing more did; a close must be followed by the end.
-async function speakRaw(parts, expected) {
-  const raw = await RawSocket.open(server.port);
-  const seen = [];
-  const count = expected === '' ? 0 : expected.split(', ').length;
-  try {
-    raw.send(handshake());
-    assert.equal((await raw.response())?.status, 101);
-    for (const part of parts) raw.send(part);
-    for (;;) {
-      if (seen.length === count) raw.send(frame(PING, MARK));
-      const next = await raw.frame();
-      if (next === null) return [...seen, 'end without close'].join(', ');
-      if (next.opcode === PONG && next.payload.toString() === MARK) return seen.join(', ');
-      seen.push(tell(next));
-      if (next.opcode !== CLOSE) continue;
-      raw.send(closeFrame(1000));
-      await raw.ended();
-      return seen.join(', ');
-    }
-  } catch (error) {
-    return [...seen, error.message].join(', ');
-  } finally {
-    raw.close();
-  }
-}
-
-describe('requests', () => {
-  for (const [number, name, bytes, expected] of requests) {
-    test(`${number} ${name}`, async () => assert.equal(await askRaw(bytes, expected), expected));
-  }
-});
-
-describe('frames', () => {
-  for (const [number, name, parts, expected] of frames) {
-    test(`${number} ${name}`, async () => assert.equal(await speakRaw(parts, expected), expected));
-  }
-});
-
-describe('messages', () => {
-  for (const [number, name, text, expected] of messages) {
-    test(`${number} ${name}`, async () => {
-      assert.equal(await speakRaw([frame(TEXT, text)], expected), expected);
-    });
-  }
-});
-
-describe('afterwards', () => {
-  test('an untrusted tunnel carries no second request', async () => {
-    const raw = await RawSocket.open(server.port);
-    raw.send(handshake({ without: ['Sec-WebSocket-Version'], also: ['Sec-WebSocket-Version: 777'] }));
-    raw.send('GET /health HTTP/1.1\r\nHost: a\r\n\r\n');
-    const refused = await raw.response();
-    assert.equal(refused.status, 426);
-    assert.equal(refused.fields['sec-websocket-version'], '13');
-    assert.equal(refused.fields.connection, 'close');
-    assert.equal(await raw.response(), null, 'the smuggled request gets no answer');
-    raw.close();
-  });
-
-  test('the server serves', async () => {
-    assert.equal(await server.status('/health'), 200);
-    assert.equal(await speakRaw([frame(TEXT, '{"id":1,"do":"ping"}')], 'ok 1'), 'ok 1');
-  });
-
-  test('no connection is left', async () => {
-    const open = async (kind) => {
-      const answer = await fetch(server.url('/metrics'), { headers: { connection: 'close' } });
-      const text = await answer.text();
-      return Number(new RegExp(`^quickbid_connections\\{kind="${kind}"\\} (\\d+)$`, 'm').exec(text)[1]);
+test('frames right behind the handshake are taken in their order', () => withServer(
+  { 'connections-per-address': 10000, 'handshakes-per-second': 10000 }, async (server) => {
+    // Longer than one read of the server, so that a part of them is still on its way.
+    const pings = Array.from({ length: 30 }, (_, i) => maskedText(`{"id":${i + 1},"do":"ping"${' '.repeat(3000 - i)}}`));
+    pings[0] = maskedText('{"id":1,"do":"ping"}');
+    const run = async () => {
+      const isDone = (got) => framesOf(got).length >= pings.length;
+      const frames = framesOf(await exchange(server.port, [handshake(), ...pings], isDone));
+      const seen = frames.map((f) => (f.opcode === 8 ? `close ${f.payload.readUInt16BE(0)}` : JSON.parse(f.payload).id));
+      assert.deepEqual(seen, pings.map((_, i) => i + 1));
     };
-    let seen;
-    await until(async () => {
-      seen = [await open('http'), await open('websocket')];
-      return seen[0] === 1 && seen[1] === 0; // the one that asks is open
-    }, () => `one HTTP connection and no WebSocket: ${seen}`);
-  });
-});
+    for (let i = 0; i < 50; i++) await Promise.all([run(), run(), run(), run()]);
+  }));
+
+test(`${FRAMES.length + MESSAGES.length + REQUESTS.length} malformed inputs, each with its exact answer`,
+  { timeout: 240000 }, () => withServer({ 'connections-per-address': 1000, 'connections-per-user': 1000 }, async (server) => {
+    assert.ok(FRAMES.length + MESSAGES.length + REQUESTS.length >= 100);
+    const [seller, ann] = await Promise.all(['seller', 'ann'].map((n) => server.account(n)));
+    const auction = await server.auction(seller);
+    const failures = [
+      ...await checkFrames(server), ...await checkMessages(server, auction, ann.token),
+      ...await checkRequests(server, auction),
+    ];
+    assert.deepEqual(failures, []);
+
+    const client = await Client.connect(server, ann);
+    assert.equal((await client.bid(auction, 1000, 'after')).verdict, 'leading', 'the server still serves');
+    await client.close();
+  }));

@@ -30,7 +30,17 @@ export function frame(first, payload = '', { isMasked = true, length, form } = {
 
 export const maskedText = (text) => frame(0x81, text);
 
-// Sends and reads until `isDone(bytes)` or the server ends the connection.
+// A socket whose handshake is answered.
+export async function openWebSocket(port) {
+  const socket = connect(port, '127.0.0.1');
+  socket.on('error', () => {});
+  await once(socket, 'connect');
+  socket.write(handshake());
+  await once(socket, 'data');
+  return socket;
+}
+
+// Sends all at once and reads until `isDone(bytes)`, the end of the connection or the deadline.
 export async function exchange(port, pieces, isDone, deadlineMs = 5000) {
   const socket = connect(port, '127.0.0.1');
   let got = Buffer.alloc(0);
@@ -43,7 +53,7 @@ export async function exchange(port, pieces, isDone, deadlineMs = 5000) {
     });
   });
   await once(socket, 'connect');
-  for (const piece of pieces) socket.write(piece);
+  socket.write(Buffer.concat(pieces.map((piece) => Buffer.from(piece))));
   let timer;
   await Promise.race([over, done, new Promise((resolve) => { timer = setTimeout(resolve, deadlineMs); })]);
   clearTimeout(timer);

@@ -1,0 +1,117 @@
+// Every limit, one beyond it: a clear code, and when to come back.
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { Client } from './client.mjs';
+import { until, withServer } from './kit.mjs';
+import { exchange, handshake } from './raw.mjs';
+
+test('the 51st bid within a minute is refused, a resend is none', () => withServer({ 'messages-burst': 1000 }, async (server) => {
+  const [seller, ann, bob] = await Promise.all(['seller', 'ann', 'bob'].map((n) => server.account(n)));
+  const auction = await server.auction(seller);
+  const [client, second] = [await Client.connect(server, ann), await Client.connect(server, ann)];
+  for (let i = 1; i <= 50; i++) {
+    const answer = await (i % 2 ? client : second).bid(auction, 1000 * i, `k${i}`);
+    assert.equal(answer.ok, true, JSON.stringify(answer));
+  }
+  assert.equal((await client.bid(auction, 1000, 'k1')).ok, true, 'a resend takes no second place');
+  for (const connection of [client, second]) {
+    const { error } = await connection.bid(auction, 99000, 'k51');
+    assert.deepEqual([error.code, error.temporary, error.limit], ['rate_limited', true, 'bids_per_minute']);
+    assert.ok(error.retry_after_ms > 0 && error.retry_after_ms <= 60000, String(error.retry_after_ms));
+  }
+  const http = await server.request('POST', `/api/auctions/${auction}/bids`,
+    { token: ann.token, key: 'k51', body: { max: 99000, currency: 'USD' } });
+  assert.deepEqual([http.status, http.body.code], [429, 'rate_limited']);
+  assert.ok(Number(http.headers.get('retry-after')) >= 1);
+  assert.equal((await server.state(auction)).bids, 50, 'what was refused did not count');
+  const other = await Client.connect(server, bob);
+  assert.equal((await other.bid(auction, 200000, 'b1')).verdict, 'leading', 'others are not held up');
+  await Promise.all([client, second, other].map((c) => c.close()));
+}));
+
+test('the 101st login attempt within 15 minutes is refused', { timeout: 120000 }, () => withServer({}, async (server) => {
+  const ann = await server.account('ann'); // the first attempt
+  const log = (i) => server.request('POST', '/api/sessions',
+    { body: { email: `nobody${i}@test.example`, password: 'wrong horse battery' } });
+  for (let i = 0; i < 99; i++) { // one by one: of many at once the server hashes only some in time
+    const answer = await log(i);
+    assert.deepEqual([answer.status, answer.body.code], [401, 'wrong_credentials']);
+  }
+  const refused = await server.request('POST', '/api/sessions', { body: { email: ann.email, password: ann.password } });
+  assert.deepEqual([refused.status, refused.body.code, refused.body.limit], [429, 'rate_limited', 'auth_attempts']);
+  assert.ok(Number(refused.headers.get('retry-after')) > 0);
+}));
+
+test('messages beyond the rate are refused, the third ends the connection', () => withServer({}, async (server) => {
+  const client = await Client.connect(server);
+  const answers = await Promise.allSettled(Array.from({ length: 60 }, () => client.ask({ do: 'ping' })));
+  const codes = answers.filter((a) => a.value && !a.value.ok).map((a) => a.value.error);
+  assert.ok(answers.filter((a) => a.value?.ok).length >= 40);
+  assert.deepEqual(codes.map((e) => e.code), ['rate_limited', 'rate_limited', 'rate_limited']);
+  assert.ok(codes.every((e) => e.temporary && e.retry_after_ms > 0));
+  await until(() => client.closed !== null, 'close');
+  assert.equal(client.closed, 1008);
+}));
+
+test('connections of one address and of one account', () => withServer(
+  { threads: 1, 'connections-per-address': 14, 'connections-per-user': 10 }, async (server) => {
+    const ann = await server.account('ann');
+    const clients = [];
+    for (let i = 0; i < 10; i++) clients.push(await Client.connect(server, ann));
+    const eleventh = await Client.connect(server);
+    await eleventh.refused({ do: 'auth', token: ann.token }, 'too_many_connections');
+    clients.push(eleventh);
+    let refused = null;
+    for (let i = 0; i < 5 && refused === null; i++) {
+      const bytes = await exchange(server.port, [handshake()], (got) => got.includes('\r\n\r\n'));
+      if (!bytes.toString().startsWith('HTTP/1.1 101')) refused = bytes.toString();
+      else clients.push(await Client.connect(server));
+    }
+    assert.match(refused ?? '', /^HTTP\/1\.1 429 .*Retry-After: \d/s);
+    await Promise.all(clients.map((c) => c.close()));
+    await until(async () => (await server.status('/ready')) === 200, 'room again');
+  }));
+
+test('connections in all', () => withServer({ threads: 1, 'connections-max': 8 }, async (server) => {
+  const clients = [];
+  let refused = '';
+  for (let i = 0; i < 10 && refused === ''; i++) {
+    const bytes = (await exchange(server.port, ['GET /health HTTP/1.1\r\nHost: x\r\n\r\n'], (got) => got.includes('}'))).toString();
+    if (bytes.startsWith('HTTP/1.1 503')) refused = bytes;
+    else clients.push(await Client.connect(server).catch(() => null));
+  }
+  assert.match(refused, /Retry-After: \d/);
+  assert.match(refused, /"code":"full"/);
+  await Promise.all(clients.map((c) => c?.close()));
+}));
+
+test('auctions watched by one connection', () => withServer({ 'watches-max': 3, 'messages-burst': 200 }, async (server) => {
+  const seller = await server.account('seller');
+  const client = await Client.connect(server);
+  const ids = [];
+  for (let i = 0; i < 4; i++) ids.push(await server.auction(seller));
+  for (const auction of ids.slice(0, 3)) await client.good({ do: 'watch', auction });
+  await client.refused({ do: 'watch', auction: ids[3] }, 'too_many_watches');
+  await client.good({ do: 'unwatch', auction: ids[0] });
+  await client.good({ do: 'watch', auction: ids[3] });
+  await client.close();
+}));
+
+test('sizes: the largest passes, one byte more does not', () => withServer({}, async (server) => {
+  const ping = (size) => `{"id":1,"do":"ping"${' '.repeat(size - 20)}}`;
+  const client = await Client.connect(server, await server.account('ann'));
+  client.socket.send(ping(16384));
+  await new Promise((resolve) => { client.waiting.set(1, { resolve }); });
+  client.socket.send(ping(16385));
+  await until(() => client.closed !== null, 'close');
+  assert.equal(client.closed, 1009);
+
+  const body = (size) => `{"email":${' '.repeat(size - 11)}7}`;
+  const small = await server.request('POST', '/api/sessions', { body: body(65536) });
+  assert.deepEqual([small.status, small.body.code], [400, 'bad_body']);
+  const big = await server.request('POST', '/api/sessions', { body: body(65537) });
+  assert.deepEqual([big.status, big.body.code], [413, 'too_large']);
+  const head = await exchange(server.port, [`GET /health HTTP/1.1\r\nHost: x\r\nX: ${'a'.repeat(17000)}\r\n\r\n`],
+    (got) => got.includes('}'));
+  assert.match(head.toString(), /^HTTP\/1\.1 431 /);
+}));
