@@ -248,6 +248,8 @@ static bool run_auction(struct auction *auction, uint64_t seed, struct coverage 
         after_end += model_is_over(&auction->model);
     }
     coverage->auctions++;
+    /* Hashing is what costs here: not every auction is folded a second time. */
+    if (qb_random_below(&auction->generator.random, 3) != 0) return true;
     return check_replay(auction, error);
 }
 
