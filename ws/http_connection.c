@@ -107,7 +107,7 @@ static size_t take_body(struct qb_connection *connection, const char *bytes, siz
         QB_ASSERT(request->body != NULL);
         request->body_room = room;
     }
-    (void)memcpy(&request->body[request->body_length], bytes, part);
+    if (part > 0) (void)memcpy(&request->body[request->body_length], bytes, part);
     request->body_length += part;
     request->body[request->body_length] = '\0';
     return part;
