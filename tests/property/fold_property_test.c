@@ -22,6 +22,7 @@
 #include "tests/property/compare.h"
 #include "tests/property/generator.h"
 #include "tests/property/model.h"
+#include "tests/property/records.h"
 
 #define ENTRIES_MAX       256
 #define ENTRIES_PER_SEED  175000
@@ -37,8 +38,7 @@ struct auction {
     struct qb_entry entries[ENTRIES_MAX];
     struct model_verdict verdicts[ENTRIES_MAX];
     size_t entry_count;
-    struct qb_bid_record records[ENTRIES_MAX];
-    size_t record_count;
+    struct records records;
 };
 
 /* What the run has met, so that a generator that no longer reaches a rule is seen. */
@@ -111,24 +111,6 @@ static void print_auction(const struct auction *auction)
     }
 }
 
-/* Keeps the records as the product's runner does: by the product's own verdicts. */
-static void keep_record(struct auction *auction, const struct qb_entry *entry,
-                        const struct qb_verdict *verdict)
-{
-    const bool is_bid = entry->type == QB_ENTRY_BID;
-
-    if (!is_bid && entry->type != QB_ENTRY_RESERVE) return;
-    if (verdict->code == QB_VERDICT_REFUSED) return;
-    auction->records[auction->record_count++] = (struct qb_bid_record){
-        .seq = entry->seq,
-        .type = entry->type,
-        .is_live = is_bid,
-        .bidder = entry->bidder,
-        .max = entry->max,
-        .t_us = verdict->t_us,
-    };
-}
-
 /* Early judgement and the clock agree with the fold that follows. */
 static bool check_judgement(const struct auction *auction, const struct qb_entry *entry,
                             const struct qb_verdict *verdict, struct qb_error *error)
@@ -163,25 +145,16 @@ static bool check_round_trip(struct qb_lot *lot, struct qb_error *error)
 /* Replaying the log from scratch gives byte-identical state, chain included. */
 static bool check_replay(struct auction *auction, struct qb_error *error)
 {
-    static struct qb_bid_record records[ENTRIES_MAX];
+    static struct records records;
     uint8_t seen[QB_LOT_BYTES_MAX];
     uint8_t expected[QB_LOT_BYTES_MAX];
     struct qb_lot lot = {0};
-    size_t record_count = 0;
 
+    records.count = 0;
     for (size_t i = 0; i < auction->entry_count; i++) {
         const struct qb_entry *entry = &auction->entries[i];
-        const struct qb_verdict verdict = qb_lot_fold(&lot, entry, records, record_count);
-        if (verdict.code == QB_VERDICT_REFUSED) continue;
-        if (entry->type != QB_ENTRY_BID && entry->type != QB_ENTRY_RESERVE) continue;
-        records[record_count++] = (struct qb_bid_record){
-            .seq = entry->seq,
-            .type = entry->type,
-            .is_live = entry->type == QB_ENTRY_BID,
-            .bidder = entry->bidder,
-            .max = entry->max,
-            .t_us = verdict.t_us,
-        };
+        const struct qb_verdict verdict = qb_lot_fold(&lot, entry, records.rows, records.count);
+        records_keep(&records, entry, &verdict);
     }
     const size_t length = qb_lot_encode(&lot, seen);
     if (qb_lot_encode(&auction->lot, expected) != length || memcmp(seen, expected, length) != 0) {
@@ -215,16 +188,16 @@ static bool run_step(struct auction *auction, struct coverage *coverage, struct 
     auction->verdicts[index] = model_fold(&auction->model, entry);
     struct qb_lot after = before;
     const struct qb_verdict verdict =
-        qb_lot_fold(&after, entry, auction->records, auction->record_count);
+        qb_lot_fold(&after, entry, auction->records.rows, auction->records.count);
     if (index > 0) QB_TRY(check_judgement(auction, entry, &verdict, error));
     auction->lot = after;
-    keep_record(auction, entry, &verdict);
+    records_keep(&auction->records, entry, &verdict);
     const struct step step = {
         .entry = entry,
         .before = &before,
         .after = &auction->lot,
-        .records = auction->records,
-        .record_count = auction->record_count,
+        .records = auction->records.rows,
+        .record_count = auction->records.count,
         .verdict = verdict,
         .model = &auction->model,
         .expected = auction->verdicts[index],
