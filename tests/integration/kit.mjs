@@ -40,7 +40,13 @@ export class Server {
     server.folder = mkdtempSync(join(tmpdir(), 'quickbid-test-'));
     server.settings = settings;
     server.port = await freePort();
-    await server.run();
+    try {
+      await server.run();
+    } catch (error) {
+      if (!server.isOver) await server.kill();
+      rmSync(server.folder, { recursive: true, force: true });
+      throw error;
+    }
     return server;
   }
 
