@@ -18,8 +18,8 @@ static void deliver(void *context, void *message)
 }
 
 /* Ends a request that reached no auction. `at` is the runner that found out. */
-static void end_request(struct qb_runner *at, struct qb_request *request,
-                        const struct qb_answer *answer)
+void qb_request_end(struct qb_runner *at, struct qb_request *request,
+                    const struct qb_answer *answer)
 {
     request->result = *answer;
     if (request->origin == at)
@@ -67,10 +67,11 @@ static void accept_request(void *context, void *message)
         home = move_in(runner, request);
         answer.retry_after_ms = 60000; /* auctions_max is reached */
     } else if (home == NULL) {
-        answer.is_unknown_auction = true;
+        qb_runner_ask_archive(runner, request);
+        return;
     }
     if (home == NULL) {
-        end_request(runner, request, &answer);
+        qb_request_end(runner, request, &answer);
         return;
     }
     struct qb_event event = {
@@ -95,7 +96,7 @@ static void send_home(struct qb_runner *runner, struct qb_request *request)
     if (home == runner)
         accept_request(runner, request);
     else if (!qb_mailbox_post(qb_loop_mailbox(home->loop), accept_request, home, request)) {
-        end_request(runner, request, &busy);
+        qb_request_end(runner, request, &busy);
     }
 }
 

@@ -133,6 +133,39 @@ static void reply(struct qb_runner *runner, const struct qb_effect *effect)
                                request);
 }
 
+/* A private notice to all connections of a user, on whichever thread they are. */
+static void notify(struct qb_runner *runner, qb_id user, const struct qb_text *text)
+{
+    const struct qb_topic topic = {.kind = QB_TOPIC_USER, .id = user};
+    struct qb_frame *frame = qb_edge_seal(text->bytes, text->length);
+
+    frame->is_protected = true;
+    qb_bus_publish(runner->all->options.bus, runner->member, topic, 0, frame);
+    qb_frame_free(&frame);
+}
+
+/* A lowered reserve cuts a hidden maximum that would now meet it, and that bidder is told
+ * (rules.md 3): the maximum is then one tick below the new reserve. */
+static void tell_cut(struct qb_runner *runner, const struct qb_effect *effect)
+{
+    const struct qb_lot *lot = qb_auctioneer_lot(runner->auctioneer, effect->lot);
+    struct qb_text text = {0};
+
+    if (effect->moment.leader == 0 || effect->moment.m1 != effect->entry->max - lot->rules.tick) {
+        return;
+    }
+    qb_text_string(&text, "{\"on\":\"notice\"");
+    qb_text_json_text(&text, "code", "maximum_cut");
+    qb_text_json_id(&text, "auction", effect->entry->auction);
+    qb_text_json_int(&text, "max", effect->moment.m1);
+    qb_text_json_text(&text, "message",
+                      "The seller lowered the reserve. Your maximum was cut to just below it; "
+                      "raise it if you want to meet the reserve.");
+    qb_text_string(&text, "}");
+    notify(runner, effect->moment.leader, &text);
+    qb_text_fini(&text);
+}
+
 static void announce(struct qb_runner *runner, const struct qb_effect *effect)
 {
     struct qb_home *home = runner->lots[effect->lot];
@@ -147,23 +180,15 @@ static void announce(struct qb_runner *runner, const struct qb_effect *effect)
     qb_home_remember(runner, home, &item);
     home->shown = effect->moment;
     qb_metric_add(QB_METRIC_entries_folded_total, NULL, 1);
+    if (item.type == QB_ENTRY_RESERVE && item.verdict.code == QB_VERDICT_DONE) {
+        tell_cut(runner, effect);
+    }
     if (!effect->verdict.is_public_change) return;
     if (effect->verdict.is_extended) home->must_protect = true;
     if (home->is_dirty) return;
     home->is_dirty = true;
     home->changed_us = qb_clock_mono_us();
     runner->dirty[runner->dirty_count++] = home;
-}
-
-/* A private notice to all connections of a user, on whichever thread they are. */
-static void notify(struct qb_runner *runner, qb_id user, const struct qb_text *text)
-{
-    const struct qb_topic topic = {.kind = QB_TOPIC_USER, .id = user};
-    struct qb_frame *frame = qb_edge_seal(text->bytes, text->length);
-
-    frame->is_protected = true;
-    qb_bus_publish(runner->all->options.bus, runner->member, topic, 0, frame);
-    qb_frame_free(&frame);
 }
 
 static void tell_outbid(struct qb_runner *runner, const struct qb_effect *effect)
@@ -205,6 +230,21 @@ static void end(struct qb_runner *runner, const struct qb_effect *effect)
     qb_text_fini(&text);
 }
 
+static void hold(struct qb_runner *runner, const struct qb_effect *effect)
+{
+    const struct qb_lot *lot = qb_auctioneer_lot(runner->auctioneer, effect->lot);
+    const struct qb_hold hold = {
+        .user = effect->user,
+        .auction = lot->auction,
+        .currency = lot->rules.currency,
+        .seq = effect->seq,
+        .amount = effect->amount,
+        .bid_id = effect->entry != NULL ? effect->entry->bid_id : NULL,
+    };
+
+    qb_holds_set(runner->all->options.holds, &hold);
+}
+
 static void carry_out(struct qb_runner *runner, const struct qb_effect *effect)
 {
     switch ((enum qb_effect_kind)effect->kind) {
@@ -225,8 +265,7 @@ static void carry_out(struct qb_runner *runner, const struct qb_effect *effect)
         tell_outbid(runner, effect);
         break;
     case QB_EFFECT_HOLD:
-        qb_holds_set(runner->all->options.holds, effect->user, runner->lots[effect->lot]->auction,
-                     effect->seq, effect->amount);
+        hold(runner, effect);
         break;
     case QB_EFFECT_LOOKUP:
         qb_runner_look_up(runner, effect);

@@ -140,6 +140,14 @@ qb_time_us qb_runner_now_us(struct qb_runner *runner);
 /* The journal's answer; see storage/journal.h. `context` is the runner. */
 void qb_runner_durable(void *context, qb_id auction, uint64_t seq);
 
+/* --- runner_command.c, runner_archive.c --- */
+
+/* Ends a request that reached no auction in memory. `at` is the runner that found out. */
+void qb_request_end(struct qb_runner *at, struct qb_request *request,
+                    const struct qb_answer *answer);
+/* Answers a request to an auction that is not in memory, from the store. */
+void qb_runner_ask_archive(struct qb_runner *runner, struct qb_request *request);
+
 /* --- home.c --- */
 
 struct qb_home *qb_home_find(const struct qb_runner *runner, qb_id auction);
