@@ -144,7 +144,12 @@ bool qb_runner_restore(struct qb_runner *runner, const struct qb_lot *lot,
     if (home == NULL) return false;
     for (size_t i = 0; i < record_count; i++) qb_home_record(home, &records[i]);
     if (lot->leader != 0) {
-        qb_holds_set(runner->all->options.holds, lot->leader, lot->auction, lot->seq, lot->m1);
+        const struct qb_hold hold = {.user = lot->leader,
+                                     .auction = lot->auction,
+                                     .currency = lot->rules.currency,
+                                     .seq = lot->seq,
+                                     .amount = lot->m1};
+        qb_holds_set(runner->all->options.holds, &hold);
     }
     return true;
 }

@@ -163,8 +163,9 @@ struct qb_effect {
     qb_id user;                   /* OUTBID, HOLD */
     int64_t amount;               /* HOLD: 0 releases */
     qb_time_us expires_us;        /* APPEND */
-    const struct qb_entry *entry; /* APPEND, MARK, JOURNAL, ANNOUNCE, REPLY of a verdict; points
-                                     into the auctioneer until the next step */
+    const struct qb_entry *entry; /* APPEND, MARK, JOURNAL, ANNOUNCE, REPLY of a verdict, HOLD (the
+                                     user's own bid that is decided with it, or null); points into
+                                     the auctioneer until the next step */
     struct qb_verdict verdict;    /* REPLY, ANNOUNCE, OUTBID, OVER */
     struct qb_lot_moment moment;  /* ANNOUNCE, OVER: after the entry */
 };

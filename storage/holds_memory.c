@@ -9,18 +9,28 @@
 #include "base/map.h"
 #include "bidding/limiter.h"
 
-#define RESERVATION_US (15 * QB_SECOND_US)
-#define SWEEP_STEPS    4
+#define RESERVATION_US   (15 * QB_SECOND_US)
+#define RESERVATIONS_MAX 8
+#define SWEEP_STEPS      4
 
-/* What one account has at stake in one auction. */
-struct stake {
-    qb_id auction;
-    uint64_t seq;        /* of the folded hold */
-    int64_t held;        /* by the fold */
-    int64_t reserved;    /* largest of the bids on their way */
-    int64_t reserved_us; /* when; monotonic */
+/* A bid on its way. */
+struct reservation {
     uint8_t bid_id[QB_BID_ID_BYTES];
-    char currency[QB_CURRENCY_BYTES]; /* empty until a bid told it */
+    int64_t max;
+    int64_t made_us; /* monotonic */
+};
+
+/* What one account has at stake in one auction; in the map, and in its account's list. */
+struct stake {
+    struct account *account;
+    struct stake *next;
+    struct stake **at; /* what points here */
+    qb_id auction;
+    uint64_t seq; /* of the folded hold */
+    int64_t held; /* by the fold */
+    char currency[QB_CURRENCY_BYTES];
+    uint8_t reservation_count;
+    struct reservation *reservations; /* of accounts that had a limit; null before the first */
 };
 
 struct limit {
@@ -28,15 +38,17 @@ struct limit {
     int64_t amount;
 };
 
-#define LIMITS_MAX 8
-
-/* An account that has a limit, or has had. */
+/* An account that has a limit or something at stake: a limit set later must know the lead. */
 struct account {
-    struct limit limits[LIMITS_MAX];
+    qb_id user;
+    struct limit *limits; /* at most one a currency */
     size_t limit_count;
     struct stake *stakes;
-    size_t stake_count;
-    size_t stake_room;
+};
+
+struct stake_key {
+    qb_id user;
+    qb_id auction;
 };
 
 struct pace { /* of one account's submissions */
@@ -49,6 +61,7 @@ struct qb_holds {
     pthread_mutex_t lock;
     struct qb_holds_options options;
     struct qb_map accounts; /* user -> struct account */
+    struct qb_map stakes;   /* struct stake_key -> struct stake */
     struct qb_map paces;    /* user -> struct pace */
     struct qb_map banned;   /* user -> the holds themselves: a set */
     size_t sweep;           /* cursor of the idle sweep */
@@ -63,6 +76,7 @@ struct qb_holds *qb_holds_new(const struct qb_holds_options *options)
     (void)pthread_mutex_init(&holds->lock, NULL);
     holds->options = *options;
     qb_map_init(&holds->accounts, sizeof(qb_id));
+    qb_map_init(&holds->stakes, sizeof(struct stake_key));
     qb_map_init(&holds->paces, sizeof(qb_id));
     qb_map_init(&holds->banned, sizeof(qb_id));
     return holds;
@@ -73,13 +87,19 @@ void qb_holds_free(struct qb_holds **holds)
     struct qb_holds *old = *holds;
     size_t cursor = 0;
     struct account *account = NULL;
+    struct stake *stake = NULL;
     struct pace *pace = NULL;
 
     *holds = NULL;
     if (old == NULL) return;
     while ((account = qb_map_next(&old->accounts, &cursor, NULL)) != NULL) {
-        free(account->stakes);
+        free(account->limits);
         free(account);
+    }
+    cursor = 0;
+    while ((stake = qb_map_next(&old->stakes, &cursor, NULL)) != NULL) {
+        free(stake->reservations);
+        free(stake);
     }
     cursor = 0;
     while ((pace = qb_map_next(&old->paces, &cursor, NULL)) != NULL) {
@@ -87,6 +107,7 @@ void qb_holds_free(struct qb_holds **holds)
         free(pace);
     }
     qb_map_fini(&old->accounts);
+    qb_map_fini(&old->stakes);
     qb_map_fini(&old->paces);
     qb_map_fini(&old->banned);
     (void)pthread_mutex_destroy(&old->lock);
@@ -108,8 +129,17 @@ static struct account *account_of(struct qb_holds *holds, qb_id user)
     if (account != NULL) return account;
     account = calloc(1, sizeof *account);
     QB_ASSERT(account != NULL);
+    account->user = user;
     (void)qb_map_set(&holds->accounts, &user, account);
     return account;
+}
+
+static void forget_if_empty(struct qb_holds *holds, struct account *account)
+{
+    if (account->limit_count > 0 || account->stakes != NULL) return;
+    (void)qb_map_remove(&holds->accounts, &account->user);
+    free(account->limits);
+    free(account);
 }
 
 void qb_holds_limit_set(struct qb_holds *holds, qb_id user, const char *currency, int64_t amount)
@@ -117,11 +147,19 @@ void qb_holds_limit_set(struct qb_holds *holds, qb_id user, const char *currency
     (void)pthread_mutex_lock(&holds->lock);
     struct account *account = account_of(holds, user);
     struct limit *limit = find_limit(account, currency);
-    if (limit == NULL && amount >= 0 && account->limit_count < LIMITS_MAX) {
-        limit = &account->limits[account->limit_count++];
-        (void)memcpy(limit->currency, currency, QB_CURRENCY_BYTES);
+    if (amount < 0 && limit != NULL) {
+        *limit = account->limits[--account->limit_count];
+    } else if (amount >= 0) {
+        if (limit == NULL) {
+            account->limits =
+                realloc(account->limits, (account->limit_count + 1) * sizeof *account->limits);
+            QB_ASSERT(account->limits != NULL);
+            limit = &account->limits[account->limit_count++];
+            (void)memcpy(limit->currency, currency, QB_CURRENCY_BYTES);
+        }
+        limit->amount = amount;
     }
-    if (limit != NULL) limit->amount = amount;
+    forget_if_empty(holds, account);
     (void)pthread_mutex_unlock(&holds->lock);
 }
 
@@ -143,19 +181,34 @@ bool qb_holds_is_banned(struct qb_holds *holds, qb_id user)
     return is_banned;
 }
 
-static struct stake *stake_of(struct account *account, qb_id auction)
+static struct stake *stake_of(struct qb_holds *holds, struct account *account, qb_id auction,
+                              const char *currency)
 {
-    for (size_t i = 0; i < account->stake_count; i++) {
-        if (account->stakes[i].auction == auction) return &account->stakes[i];
-    }
-    if (account->stake_count == account->stake_room) {
-        account->stake_room = account->stake_room == 0 ? 4 : account->stake_room * 2;
-        account->stakes = realloc(account->stakes, account->stake_room * sizeof(struct stake));
-        QB_ASSERT(account->stakes != NULL);
-    }
-    struct stake *stake = &account->stakes[account->stake_count++];
-    *stake = (struct stake){.auction = auction};
+    const struct stake_key key = {account->user, auction};
+    struct stake *stake = qb_map_get(&holds->stakes, &key);
+
+    if (stake != NULL) return stake;
+    stake = calloc(1, sizeof *stake);
+    QB_ASSERT(stake != NULL);
+    *stake = (struct stake){
+        .account = account, .next = account->stakes, .at = &account->stakes, .auction = auction};
+    (void)memcpy(stake->currency, currency, QB_CURRENCY_BYTES);
+    if (stake->next != NULL) stake->next->at = &stake->next;
+    account->stakes = stake;
+    (void)qb_map_set(&holds->stakes, &key, stake);
     return stake;
+}
+
+static void drop_if_empty(struct qb_holds *holds, struct stake *stake)
+{
+    const struct stake_key key = {stake->account->user, stake->auction};
+
+    if (stake->held > 0 || stake->reservation_count > 0) return;
+    *stake->at = stake->next;
+    if (stake->next != NULL) stake->next->at = stake->at;
+    (void)qb_map_remove(&holds->stakes, &key);
+    free(stake->reservations);
+    free(stake);
 }
 
 static int64_t larger(int64_t a, int64_t b)
@@ -163,26 +216,75 @@ static int64_t larger(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
+static void drop_expired(struct stake *stake, int64_t mono_us)
+{
+    for (size_t i = 0; i < stake->reservation_count;) {
+        struct reservation *reservation = &stake->reservations[i];
+        if (mono_us - reservation->made_us > RESERVATION_US)
+            *reservation = stake->reservations[--stake->reservation_count];
+        else
+            i++;
+    }
+}
+
+/* The folded hold or the largest of the bids on their way. */
+static int64_t at_stake(const struct stake *stake)
+{
+    int64_t most = stake->held;
+
+    for (size_t i = 0; i < stake->reservation_count; i++) {
+        most = larger(most, stake->reservations[i].max);
+    }
+    return most;
+}
+
 /* What is at stake elsewhere; drops what is over on the way. */
-static int64_t at_stake_elsewhere(struct account *account, const char *currency, qb_id auction,
-                                  int64_t mono_us)
+static int64_t at_stake_elsewhere(struct qb_holds *holds, const struct account *account,
+                                  const char *currency, qb_id auction, int64_t mono_us)
 {
     int64_t sum = 0;
+    struct stake *next = NULL;
 
-    for (size_t i = 0; i < account->stake_count;) {
-        struct stake *stake = &account->stakes[i];
-        if (stake->reserved > 0 && mono_us - stake->reserved_us > RESERVATION_US) {
-            stake->reserved = 0;
+    for (struct stake *stake = account->stakes; stake != NULL; stake = next) {
+        next = stake->next;
+        drop_expired(stake, mono_us);
+        if (stake->auction != auction && strcmp(stake->currency, currency) == 0) {
+            sum += at_stake(stake);
         }
-        if (stake->held == 0 && stake->reserved == 0 && stake->auction != auction) {
-            *stake = account->stakes[--account->stake_count];
-            continue;
-        }
-        bool is_same = stake->currency[0] == '\0' || strcmp(stake->currency, currency) == 0;
-        if (stake->auction != auction && is_same) sum += larger(stake->held, stake->reserved);
-        i++;
+        drop_if_empty(holds, stake);
     }
     return sum;
+}
+
+static struct reservation *find_reservation(struct stake *stake, const uint8_t *bid_id)
+{
+    for (size_t i = 0; i < stake->reservation_count; i++) {
+        struct reservation *reservation = &stake->reservations[i];
+        if (memcmp(reservation->bid_id, bid_id, QB_BID_ID_BYTES) == 0) return reservation;
+    }
+    return NULL;
+}
+
+static void reserve(struct stake *stake, const uint8_t *bid_id, int64_t max, int64_t mono_us)
+{
+    struct reservation *reservation = find_reservation(stake, bid_id);
+
+    if (stake->reservations == NULL) {
+        stake->reservations = calloc(RESERVATIONS_MAX, sizeof *stake->reservations);
+        QB_ASSERT(stake->reservations != NULL);
+    }
+    if (reservation == NULL && stake->reservation_count < RESERVATIONS_MAX) {
+        reservation = &stake->reservations[stake->reservation_count++];
+        *reservation = (struct reservation){.max = max, .made_us = mono_us};
+        (void)memcpy(reservation->bid_id, bid_id, QB_BID_ID_BYTES);
+        return;
+    }
+    if (reservation == NULL) { /* the last one counts for all further bids, until it expires */
+        reservation = &stake->reservations[RESERVATIONS_MAX - 1];
+        (void)memset(reservation->bid_id, 0, QB_BID_ID_BYTES);
+    }
+    reservation->max = larger(reservation->max, max);
+    reservation->made_us = mono_us;
 }
 
 int64_t qb_holds_reserve(struct qb_holds *holds, qb_id user, const char *currency, qb_id auction,
@@ -193,32 +295,44 @@ int64_t qb_holds_reserve(struct qb_holds *holds, qb_id user, const char *currenc
     (void)pthread_mutex_lock(&holds->lock);
     struct account *account = qb_map_get(&holds->accounts, &user);
     const struct limit *limit = account != NULL ? find_limit(account, currency) : NULL;
-    if (limit != NULL && limit->amount >= 0) {
-        int64_t left = limit->amount - at_stake_elsewhere(account, currency, auction, mono_us);
+    if (limit != NULL) {
+        int64_t left =
+            limit->amount - at_stake_elsewhere(holds, account, currency, auction, mono_us);
         allowance = larger(left, 0);
-        struct stake *stake = stake_of(account, auction);
-        (void)memcpy(stake->currency, currency, QB_CURRENCY_BYTES);
-        if (max <= allowance && max > stake->reserved) {
-            stake->reserved = max;
-            stake->reserved_us = mono_us;
-            (void)memcpy(stake->bid_id, bid_id, QB_BID_ID_BYTES);
+        if (max > 0 && max <= allowance) {
+            reserve(stake_of(holds, account, auction, currency), bid_id, max, mono_us);
         }
     }
     (void)pthread_mutex_unlock(&holds->lock);
     return allowance;
 }
 
-void qb_holds_set(struct qb_holds *holds, qb_id user, qb_id auction, uint64_t seq, int64_t amount)
+static void drop_reservation(struct stake *stake, const uint8_t *bid_id)
 {
+    struct reservation *reservation = find_reservation(stake, bid_id);
+
+    if (reservation == NULL) return;
+    *reservation = stake->reservations[--stake->reservation_count];
+}
+
+void qb_holds_set(struct qb_holds *holds, const struct qb_hold *hold)
+{
+    const struct stake_key key = {hold->user, hold->auction};
+
     (void)pthread_mutex_lock(&holds->lock);
-    struct account *account = qb_map_get(&holds->accounts, &user);
-    if (account != NULL) { /* accounts without a limit are not kept */
-        struct stake *stake = stake_of(account, auction);
-        if (seq >= stake->seq) {
-            stake->seq = seq;
-            stake->held = amount;
-            stake->reserved = 0;
+    struct stake *stake = qb_map_get(&holds->stakes, &key);
+    if (stake == NULL && hold->amount > 0) {
+        stake = stake_of(holds, account_of(holds, hold->user), hold->auction, hold->currency);
+    }
+    if (stake != NULL) {
+        if (hold->bid_id != NULL) drop_reservation(stake, hold->bid_id);
+        if (hold->seq >= stake->seq) {
+            stake->seq = hold->seq;
+            stake->held = hold->amount;
         }
+        struct account *account = stake->account;
+        drop_if_empty(holds, stake);
+        forget_if_empty(holds, account);
     }
     (void)pthread_mutex_unlock(&holds->lock);
 }

@@ -32,8 +32,9 @@ void qb_holds_ban(struct qb_holds *holds, qb_id user, bool is_banned);
 bool qb_holds_is_banned(struct qb_holds *holds, qb_id user);
 
 /*
- * Reserves `max` for a bid that is on its way; a later reservation for the same auction counts only
- * with what it has more. Reservations that were never decided are dropped after 15 s.
+ * Reserves `max` for the bid `bid_id`, which is on its way. Of several bids on their way in one
+ * auction the largest counts. A reservation that was never decided is dropped after 15 s. Beyond
+ * eight in one auction, further ones share a place, which only that time frees.
  *
  * mono_us  monotonic time
  * returns  what the account can grant in this auction: the entry's `allowance`; -1: no limit
@@ -41,9 +42,20 @@ bool qb_holds_is_banned(struct qb_holds *holds, qb_id user);
 int64_t qb_holds_reserve(struct qb_holds *holds, qb_id user, const char *currency, qb_id auction,
                          const uint8_t bid_id[QB_BID_ID_BYTES], int64_t max, int64_t mono_us);
 
-/* What the folded state of `auction` as of `seq` holds of `user`: the own maximum, or 0. An older
- * seq never overwrites a newer one. Reservations of that auction are dropped. */
-void qb_holds_set(struct qb_holds *holds, qb_id user, qb_id auction, uint64_t seq, int64_t amount);
+/* What the folded state of `auction` as of `seq` holds of `user`. */
+struct qb_hold {
+    qb_id user;
+    qb_id auction;
+    const char *currency; /* of the auction */
+    uint64_t seq;
+    int64_t amount;        /* the own maximum, or 0 */
+    const uint8_t *bid_id; /* the user's bid that is decided with it; null: none */
+};
+
+/* An older seq never overwrites a newer one; the reservation of `bid_id`, and no other, is dropped
+ * in any case. Kept also of accounts without a limit, which may get one while they lead: as many
+ * as auctions are live. */
+void qb_holds_set(struct qb_holds *holds, const struct qb_hold *hold);
 
 /* Lets a submission through (0), or tells how long to wait, in us. The same bid_id inside the
  * window takes no second place. */

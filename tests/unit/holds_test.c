@@ -1,0 +1,193 @@
+/*
+ * Exposure over all auctions of an account: what is held, what is reserved, and what a limit lets
+ * through (rules.md 10).
+ */
+#include "base/clock.h"
+#include "storage/holds_memory.h"
+#include "tests/kit/test.h"
+
+enum { ANN = 11, BOB = 12, LOT = 7, OTHER_LOT = 8, THIRD_LOT = 9 };
+
+static const struct qb_holds_options OPTIONS = {
+    .bids_max = 3, .window_us = 60 * QB_SECOND_US, .users_max = 2};
+
+static struct qb_holds *new_holds(int64_t limit)
+{
+    struct qb_holds *holds = qb_holds_new(&OPTIONS);
+
+    if (limit >= 0) qb_holds_limit_set(holds, ANN, "USD", limit);
+    return holds;
+}
+
+static const uint8_t *id_of(uint8_t number)
+{
+    static uint8_t ids[256][QB_BID_ID_BYTES];
+
+    ids[number][0] = number;
+    ids[number][1] = 1; /* never all zeros */
+    return ids[number];
+}
+
+static int64_t reserve(struct qb_holds *holds, qb_id lot, uint8_t bid, int64_t max, int64_t at_us)
+{
+    return qb_holds_reserve(holds, ANN, "USD", lot, id_of(bid), max, at_us);
+}
+
+/* What is left of ANN's limit for `lot`; reserves nothing. */
+static int64_t left(struct qb_holds *holds, qb_id lot, int64_t at_us)
+{
+    return qb_holds_reserve(holds, ANN, "USD", lot, id_of(255), INT64_MAX, at_us);
+}
+
+static void fold(struct qb_holds *holds, qb_id lot, uint64_t seq, int64_t amount,
+                 const uint8_t *bid_id)
+{
+    const struct qb_hold hold = {ANN, lot, "USD", seq, amount, bid_id};
+    qb_holds_set(holds, &hold);
+}
+
+QB_TEST(without_a_limit_everything_is_granted)
+{
+    struct qb_holds *holds = new_holds(-1);
+
+    QB_EXPECT_EQ(reserve(holds, LOT, 1, 1000000, 0), -1, "no limit");
+    qb_holds_limit_set(holds, ANN, "EUR", 5);
+    QB_EXPECT_EQ(reserve(holds, LOT, 1, 1000000, 0), -1, "a limit of another currency");
+    qb_holds_free(&holds);
+    QB_EXPECT(holds == NULL, "nulled");
+}
+
+QB_TEST(what_is_at_stake_elsewhere_is_not_there_for_a_bid)
+{
+    struct qb_holds *holds = new_holds(1000);
+
+    QB_EXPECT_EQ(reserve(holds, LOT, 1, 600, 0), 1000, "all is there");
+    QB_EXPECT_EQ(left(holds, OTHER_LOT, 0), 400, "less what is on its way");
+    QB_EXPECT_EQ(left(holds, LOT, 0), 1000, "in its own auction a raise needs the difference");
+    fold(holds, LOT, 2, 600, id_of(1));
+    QB_EXPECT_EQ(left(holds, OTHER_LOT, 0), 400, "leads: held");
+    fold(holds, LOT, 3, 0, NULL);
+    QB_EXPECT_EQ(left(holds, OTHER_LOT, 0), 1000, "outbid: released");
+    qb_holds_free(&holds);
+}
+
+QB_TEST(more_than_the_limit_reserves_nothing)
+{
+    struct qb_holds *holds = new_holds(1000);
+
+    QB_EXPECT_EQ(reserve(holds, LOT, 1, 1001, 0), 1000, "what can be granted");
+    QB_EXPECT_EQ(left(holds, OTHER_LOT, 0), 1000, "the fold will refuse it");
+    qb_holds_limit_set(holds, ANN, "USD", 100);
+    fold(holds, LOT, 2, 600, NULL);
+    QB_EXPECT_EQ(left(holds, OTHER_LOT, 0), 0, "a lowered limit is never negative");
+    qb_holds_free(&holds);
+}
+
+QB_TEST(one_bid_decided_leaves_the_others_on_their_way_reserved)
+{
+    struct qb_holds *holds = new_holds(1000);
+
+    (void)reserve(holds, LOT, 1, 300, 0);
+    (void)reserve(holds, LOT, 2, 800, 0);
+    QB_EXPECT_EQ(left(holds, OTHER_LOT, 0), 200, "the largest counts");
+    fold(holds, LOT, 2, 300, id_of(1));
+    QB_EXPECT_EQ(left(holds, OTHER_LOT, 0), 200, "the second bid is still on its way");
+    fold(holds, LOT, 3, 0, NULL);
+    QB_EXPECT_EQ(left(holds, OTHER_LOT, 0), 200, "somebody else's bid decides none of ours");
+    fold(holds, LOT, 4, 0, id_of(2));
+    QB_EXPECT_EQ(left(holds, OTHER_LOT, 0), 1000, "all decided");
+    qb_holds_free(&holds);
+}
+
+QB_TEST(a_bid_never_decided_is_let_go_after_its_time)
+{
+    struct qb_holds *holds = new_holds(1000);
+
+    (void)reserve(holds, LOT, 1, 300, 0);
+    (void)reserve(holds, LOT, 2, 200, 10 * QB_SECOND_US);
+    QB_EXPECT_EQ(left(holds, OTHER_LOT, 15 * QB_SECOND_US), 700, "both");
+    QB_EXPECT_EQ(left(holds, OTHER_LOT, 16 * QB_SECOND_US), 800, "the younger one");
+    QB_EXPECT_EQ(left(holds, OTHER_LOT, 26 * QB_SECOND_US), 1000, "none");
+    qb_holds_free(&holds);
+}
+
+QB_TEST(many_bids_on_their_way_are_never_counted_too_low)
+{
+    struct qb_holds *holds = new_holds(1000);
+
+    for (uint8_t i = 0; i < 20; i++) (void)reserve(holds, LOT, i, 100 + i, 0);
+    (void)reserve(holds, LOT, 20, 900, 0);
+    for (uint8_t i = 0; i < 20; i++) fold(holds, LOT, 2U + i, 0, id_of(i));
+    QB_EXPECT_EQ(left(holds, OTHER_LOT, 0), 100, "the last one is on its way");
+    QB_EXPECT_EQ(left(holds, OTHER_LOT, 16 * QB_SECOND_US), 1000, "and its time passes");
+    qb_holds_free(&holds);
+}
+
+QB_TEST(a_smaller_seq_overwrites_nothing)
+{
+    struct qb_holds *holds = new_holds(1000);
+
+    fold(holds, LOT, 9, 500, NULL);
+    fold(holds, LOT, 5, 100, NULL);
+    QB_EXPECT_EQ(left(holds, OTHER_LOT, 0), 500, "the newer one stays");
+    (void)reserve(holds, LOT, 1, 700, 0);
+    fold(holds, LOT, 6, 100, id_of(1));
+    QB_EXPECT_EQ(left(holds, OTHER_LOT, 0), 500, "its bid is decided all the same");
+    qb_holds_free(&holds);
+}
+
+QB_TEST(a_limit_set_while_the_account_leads_knows_the_lead)
+{
+    struct qb_holds *holds = new_holds(-1);
+    const struct qb_hold euros = {ANN, THIRD_LOT, "EUR", 2, 5000, NULL};
+
+    fold(holds, LOT, 2, 600, NULL);
+    qb_holds_set(holds, &euros);
+    qb_holds_limit_set(holds, ANN, "USD", 1000);
+    QB_EXPECT_EQ(left(holds, OTHER_LOT, 0), 400, "what is led already counts, in its currency");
+    qb_holds_limit_set(holds, ANN, "USD", -1);
+    QB_EXPECT_EQ(left(holds, OTHER_LOT, 0), -1, "the limit is gone");
+    qb_holds_limit_set(holds, ANN, "USD", 1000);
+    QB_EXPECT_EQ(left(holds, OTHER_LOT, 0), 400, "and its leads were not forgotten");
+    qb_holds_free(&holds);
+}
+
+QB_TEST(an_account_may_have_a_limit_in_every_currency)
+{
+    struct qb_holds *holds = new_holds(-1);
+
+    for (int i = 0; i < 60; i++) {
+        const char currency[QB_CURRENCY_BYTES] = {'A', (char)('A' + i / 26), (char)('A' + i % 26)};
+        qb_holds_limit_set(holds, ANN, currency, i);
+    }
+    QB_EXPECT_EQ(qb_holds_reserve(holds, ANN, "ACH", LOT, id_of(1), 1, 0), 59, "the last of them");
+    qb_holds_free(&holds);
+}
+
+QB_TEST(a_banned_account_is_known)
+{
+    struct qb_holds *holds = new_holds(-1);
+
+    QB_EXPECT(!qb_holds_is_banned(holds, BOB), "not before");
+    qb_holds_ban(holds, BOB, true);
+    qb_holds_ban(holds, BOB, true);
+    QB_EXPECT(qb_holds_is_banned(holds, BOB), "banned");
+    qb_holds_ban(holds, BOB, false);
+    QB_EXPECT(!qb_holds_is_banned(holds, BOB), "and let in again");
+    qb_holds_free(&holds);
+}
+
+QB_TEST(an_account_has_so_many_bids_in_a_window)
+{
+    struct qb_holds *holds = new_holds(-1);
+
+    for (uint8_t i = 1; i <= 3; i++)
+        QB_EXPECT_EQ(qb_holds_admit(holds, ANN, id_of(i), i), 0, "within the limit");
+    QB_EXPECT(qb_holds_admit(holds, ANN, id_of(4), 4) > 0, "one too many waits");
+    QB_EXPECT_EQ(qb_holds_admit(holds, ANN, id_of(3), 5), 0, "a resend takes no place");
+    QB_EXPECT_EQ(qb_holds_admit(holds, BOB, id_of(1), 5), 0, "another account has its own");
+    QB_EXPECT(qb_holds_admit(holds, 13, id_of(1), 6) > 0, "the table is full of busy ones");
+    QB_EXPECT_EQ(qb_holds_admit(holds, 13, id_of(1), 200 * QB_SECOND_US), 0,
+                 "idle ones are forgotten");
+    qb_holds_free(&holds);
+}
