@@ -144,6 +144,7 @@ static bool entry_json(void *context, const struct qb_archived *archived)
     struct qb_rules rules;
     struct qb_entry entry;
     uint8_t form[FORM_BYTES_MAX];
+    uint8_t result[QB_VERDICT_FORM_BYTES_MAX];
 
     if (history->count == history->wanted) {
         history->is_more = true;
@@ -157,6 +158,8 @@ static bool entry_json(void *context, const struct qb_archived *archived)
     qb_text_string(text, history->count++ > 0 ? ",{" : "{");
     qb_text_json_int(text, "seq", (int64_t)archived->seq);
     hex_json(text, "form", form, length);
+    length = qb_verdict_public_form(&archived->verdict, history->lot->rules.secret, result);
+    hex_json(text, "result", result, length);
     verdict_json(text, history, archived);
     hex_json(text, "chain", archived->chain, sizeof archived->chain);
     qb_text_string(text, "}");

@@ -151,6 +151,20 @@ int64_t qb_lot_price(const struct qb_rules *rules, int64_t m1, int64_t m2);
 qb_id qb_lot_second_chance(const struct qb_lot *lot, const struct qb_bid_record *records,
                            size_t record_count, int64_t *offer);
 
+#define QB_VERDICT_FORM_BYTES_MAX 64
+
+/*
+ * What the chain takes of a verdict, so that anybody can check it: code and refusal (1 byte each),
+ * price (8), the hidden leader (32, zero without one), bids (4), end in us (8), status (1),
+ * integers little-endian. The chain after an entry is SHA-256(chain before it, SHA-256(the entry's
+ * public form), these bytes); before the first entry it is 32 zero bytes.
+ *
+ * bytes    room for QB_VERDICT_FORM_BYTES_MAX
+ * returns  the length
+ */
+size_t qb_verdict_public_form(const struct qb_verdict *verdict,
+                              const uint8_t secret[QB_SECRET_BYTES], uint8_t *bytes);
+
 #define QB_LOT_BYTES_MAX 4096
 
 /* The state as bytes of a version, for snapshots. Returns the length; room QB_LOT_BYTES_MAX. */

@@ -75,27 +75,35 @@ bool qb_lot_decode(const uint8_t *bytes, size_t length, struct qb_lot *lot)
     return !reader.is_bad && is_known && reader.at == reader.length;
 }
 
-void qb_lot_chain(struct qb_lot *lot, const struct qb_entry *entry,
-                  const struct qb_verdict *verdict)
+size_t qb_verdict_public_form(const struct qb_verdict *verdict,
+                              const uint8_t secret[QB_SECRET_BYTES], uint8_t *bytes)
 {
-    uint8_t form[QB_ENTRY_BYTES_MAX + 128];
-    uint8_t digest[QB_SHA256_BYTES];
     uint8_t leader[QB_SHA256_BYTES] = {0};
-    uint8_t bytes[64];
-    struct qb_writer writer = {.bytes = bytes, .room = sizeof bytes};
-    struct qb_sha256 sha;
+    struct qb_writer writer = {.bytes = bytes, .room = QB_VERDICT_FORM_BYTES_MAX};
 
-    qb_sha256_of(form, qb_entry_public_form(entry, lot->rules.secret, form), digest);
-    if (verdict->leader != 0) qb_bidder_hidden(lot->rules.secret, verdict->leader, leader);
+    if (verdict->leader != 0) qb_bidder_hidden(secret, verdict->leader, leader);
     qb_put_uint(&writer, (uint64_t)verdict->code | (uint64_t)verdict->refusal << 8, 2);
     qb_put_int(&writer, verdict->price);
     qb_put(&writer, leader, sizeof leader);
     qb_put_uint(&writer, verdict->bids, 4);
     qb_put_int(&writer, verdict->ends_at_us);
     qb_put_uint(&writer, verdict->status, 1);
+    return writer.length;
+}
+
+void qb_lot_chain(struct qb_lot *lot, const struct qb_entry *entry,
+                  const struct qb_verdict *verdict)
+{
+    uint8_t form[QB_ENTRY_BYTES_MAX + 128];
+    uint8_t digest[QB_SHA256_BYTES];
+    uint8_t result[QB_VERDICT_FORM_BYTES_MAX];
+    struct qb_sha256 sha;
+
+    qb_sha256_of(form, qb_entry_public_form(entry, lot->rules.secret, form), digest);
+    size_t length = qb_verdict_public_form(verdict, lot->rules.secret, result);
     qb_sha256_init(&sha);
     qb_sha256_update(&sha, lot->chain, QB_SHA256_BYTES);
     qb_sha256_update(&sha, digest, sizeof digest);
-    qb_sha256_update(&sha, bytes, writer.length);
+    qb_sha256_update(&sha, result, length);
     qb_sha256_final(&sha, lot->chain);
 }
