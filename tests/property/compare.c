@@ -112,19 +112,48 @@ static bool compare_records(const struct step *step, struct qb_error *error)
     return true;
 }
 
-/* The rules name no second chance of a cancelled auction, and leave open whether a maximum that a
- * lowered reserve has cut is offered as bid or as cut: neither is compared. */
+/* Whether a bidder who does not lead has a live bid that a lowered reserve has cut. */
+static bool has_beaten_cut(const struct model *model)
+{
+    int64_t maxima[MODEL_RECORDS_MAX] = {0};
+
+    model_maxima(model, maxima);
+    for (size_t i = 0; i < model->record_count; i++) {
+        const struct model_record *record = &model->records[i];
+        if (record->bidder == model->view.leader || !record->is_live) continue;
+        if (maxima[i] != record->max) return true;
+    }
+    return false;
+}
+
+/* Left out: a cancelled auction, of which rules.md 12 says nothing, and a beaten maximum that was
+ * cut, which the fold offers as it was bid, not as it was cut. */
 static bool compare_second_chance(const struct step *step, struct qb_error *error)
 {
     int64_t offer = 0;
     int64_t expected_offer = 0;
 
     if (!model_is_over(step->model) || step->model->status == QB_STATUS_CANCELLED) return true;
-    if (has_cut(step->model)) return true;
+    if (has_beaten_cut(step->model)) return true;
     const qb_id expected = model_second_chance(step->model, &expected_offer);
     const qb_id seen = qb_lot_second_chance(step->after, step->records, step->record_count, &offer);
     SAME("second chance", seen, expected);
     if (expected != 0) SAME("second chance's offer", offer, expected_offer);
+    return true;
+}
+
+/* The price that a leader is shown before a raise, and nobody else. */
+static bool compare_preview(const struct step *step, struct qb_error *error)
+{
+    const struct model *model = step->model;
+
+    for (int64_t more = 1; more <= 64; more *= 4) {
+        const int64_t max = model->view.m1 + more * model->rules.tick;
+        SAME("preview", qb_lot_preview_raise(step->after, model->view.leader, max),
+             model_preview_raise(model, model->view.leader, max));
+        SAME("preview of another", qb_lot_preview_raise(step->after, model->view.second, max),
+             model_preview_raise(model, model->view.second, max));
+    }
     return true;
 }
 
@@ -240,6 +269,7 @@ bool compare_step(const struct step *step, struct qb_error *error)
     QB_TRY(compare_state(step, error));
     QB_TRY(compare_records(step, error));
     QB_TRY(compare_second_chance(step, error));
+    QB_TRY(compare_preview(step, error));
     QB_TRY(check_no_effect(step, error));
     QB_TRY(check_ending(step, error));
     QB_TRY(check_accepted(step, error));

@@ -212,7 +212,7 @@ static void draw_void(struct generator *generator, const struct model *model,
     const struct model_record *record =
         &model->records[qb_random_below(random, model->record_count)];
     entry->target_seq = generator_chance(random, 90) ? record->seq : entry->seq;
-    entry->bidder = record->bidder != 0 ? record->bidder : entry->bidder;
+    if (generator_chance(random, 90)) entry->bidder = record->bidder;
 }
 
 /* A new reserve: mostly between what is allowed and the hidden maximum that it would cut. */
@@ -244,7 +244,7 @@ static void draw_operation(struct generator *generator, const struct model *mode
             generator->is_crowded ? 1000 + qb_random_below(random, 300) : draw_bidder(generator);
     }
     if (entry->type == QB_ENTRY_RETRACT) {
-        entry->by = QB_ACTOR_BIDDER;
+        if (generator_chance(random, 90)) entry->by = QB_ACTOR_BIDDER;
         entry->bidder = entry->actor = draw_bidder(generator);
         entry->reason = (uint8_t)generator_between(random, QB_RETRACT_WRONG_AMOUNT,
                                                    QB_RETRACT_SELLER_UNREACHABLE);

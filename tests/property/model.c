@@ -165,7 +165,8 @@ static enum qb_refusal fold_retract(struct model *model, const struct qb_entry *
     if (last == NULL) return QB_REFUSAL_NOTHING_TO_DO;
     const uint64_t last_seq = last->seq;
 
-    if (left_us(model, t_us) > 12 * HOUR_US) {
+    /* The windows bind bidders; seller and admin may always (rules.md 8). */
+    if (entry->by != QB_ACTOR_BIDDER || left_us(model, t_us) > 12 * HOUR_US) {
         strike_all(model, entry->bidder);
     } else {
         if (t_us - last->t_us > HOUR_US) return QB_REFUSAL_RETRACT_WINDOW;
@@ -186,6 +187,7 @@ static enum qb_refusal fold_void(struct model *model, const struct qb_entry *ent
     for (size_t i = 0; i < model->record_count; i++) {
         struct model_record *record = &model->records[i];
         if (record->seq != entry->target_seq || !record->is_live) continue;
+        if (entry->bidder != 0 && entry->bidder != record->bidder) continue;
         record->is_live = false;
         return QB_REFUSAL_NONE;
     }

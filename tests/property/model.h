@@ -86,6 +86,8 @@ qb_id model_second_chance(const struct model *model, int64_t *offer);
 int64_t model_increment(const struct qb_rules *rules, int64_t amount);
 /* The price of rules.md 2 and 3; m2 QB_AMOUNT_NONE: one bidder. */
 int64_t model_price(const struct qb_rules *rules, int64_t reserve, int64_t m1, int64_t m2);
+/* The price if `bidder` raised to `max`, by competition alone; QB_AMOUNT_NONE unless it leads. */
+int64_t model_preview_raise(const struct model *model, qb_id bidder, int64_t max);
 /* Leader, maxima, price and count from the list of records. */
 struct model_view model_look(const struct model *model);
 /* The maxima that stand behind the records after every cut; 0 for what is not a live bid. */

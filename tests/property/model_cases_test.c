@@ -207,6 +207,7 @@ static struct qb_entry entry_of(struct run *run, const struct qb_json *event,
     };
 
     memcpy(entry.currency, currency != NULL ? currency : run->rules.currency, QB_CURRENCY_BYTES);
+    if (type == QB_ENTRY_RETRACT) entry.by = QB_ACTOR_BIDDER;
     if (type == QB_ENTRY_BUY_NOW) entry.max = run->rules.buy_now;
     if (type == QB_ENTRY_RESERVE) entry.max = integer_of(event, "reserve_price", QB_AMOUNT_NONE);
     const char *bidder = text_of(event, "bidder");

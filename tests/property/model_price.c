@@ -33,12 +33,23 @@ static int64_t lift_of(const struct qb_rules *rules, int64_t reserve, int64_t m1
     return rules->reserve_style == QB_RESERVE_SHOW_MAX ? m1 : 0;
 }
 
+/* The price by competition alone (rules.md 2). */
+static int64_t competing(const struct qb_rules *rules, int64_t m1, int64_t m2)
+{
+    if (m2 == QB_AMOUNT_NONE) return rules->start_price;
+    return smaller(m1, m2 + model_increment(rules, m2));
+}
+
 int64_t model_price(const struct qb_rules *rules, int64_t reserve, int64_t m1, int64_t m2)
 {
-    int64_t price = rules->start_price;
+    return larger(competing(rules, m1, m2), lift_of(rules, reserve, m1));
+}
 
-    if (m2 != QB_AMOUNT_NONE) price = smaller(m1, m2 + model_increment(rules, m2));
-    return larger(price, lift_of(rules, reserve, m1));
+int64_t model_preview_raise(const struct model *model, qb_id bidder, int64_t max)
+{
+    if (bidder == 0 || bidder != model->view.leader) return QB_AMOUNT_NONE;
+    if (model->rules.self_raise == QB_SELF_RAISE_HOLD) return model->view.price;
+    return larger(model->view.price, competing(&model->rules, max, model->view.m2));
 }
 
 /* Applies record `index` to the maxima: a bid stands as bid; a lowered reserve cuts what would now
