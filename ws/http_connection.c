@@ -82,11 +82,19 @@ static void refuse(struct qb_connection *connection, const struct qb_http_refusa
     qb_http_problem(connection->request, refusal->status, refusal->code, refusal->text, 0);
 }
 
+/* While an answer is under way its client may send the next requests, up to half of the room; then
+ * the kernel holds it back. */
+static void hold_back(struct qb_connection *connection)
+{
+    qb_socket_read(connection, connection->in_length <= PIPELINED_MAX / 2);
+}
+
 static void hand_up(struct qb_connection *connection)
 {
     struct qb_http_request *request = connection->request;
 
     connection->phase = QB_PHASE_ANSWERING;
+    hold_back(connection);
     qb_timer_stop(&connection->timer);
     request->arrived_us = connection->heard_us;
     connection->request_is_up = true;
@@ -119,6 +127,7 @@ static void begin_body(struct qb_connection *connection)
     const struct qb_http_request *request = connection->request;
 
     connection->phase = QB_PHASE_BODY;
+    qb_socket_read(connection, true);
     connection->begun_us = connection->heard_us;
     qb_server_set_timer(connection, connection->begun_us + BODY_GRACE_US);
     if (request->head.wants_continue && connection->in_length == 0 &&
@@ -160,9 +169,14 @@ static void look_for_head(struct qb_connection *connection)
 
     if (refusal.status != 0) {
         refuse(connection, &refusal);
-    } else if (length > 0) {
+        return;
+    }
+    if (length > 0) {
         take_head(connection, length);
-    } else if (is_first) { /* the whole head has this long, however it drips */
+        return;
+    }
+    qb_socket_read(connection, true);
+    if (is_first) { /* the whole head has this long, however it drips */
         connection->begun_us = connection->heard_us;
         qb_server_set_timer(connection,
                             connection->begun_us +
@@ -188,15 +202,18 @@ void qb_http_take(struct qb_connection *connection, const char *bytes, size_t le
             refuse(connection, &too_much);
         return;
     }
-    if (!qb_connection_keep(connection, bytes, length, most)) {
+    bool is_kept = qb_connection_keep(connection, bytes, length, most);
+    if (connection->phase == QB_PHASE_ANSWERING) {
+        /* Never a refusal here: somebody above has the request, and its answer is to come. */
+        if (is_kept)
+            hold_back(connection);
+        else
+            qb_socket_end(connection);
+    } else if (!is_kept) {
         refuse(connection, &too_much);
-        return;
+    } else {
+        look_for_head(connection);
     }
-    /* While an answer is under way its client may send the next requests, up to half of the room;
-     * then the kernel holds it back. */
-    bool is_waiting = connection->phase == QB_PHASE_ANSWERING;
-    if (is_waiting && connection->in_length > PIPELINED_MAX / 2) qb_socket_read(connection, false);
-    if (connection->phase == QB_PHASE_HEAD) look_for_head(connection);
 }
 
 static void linger(struct qb_connection *connection)
@@ -217,11 +234,12 @@ void qb_http_answered(struct qb_connection *connection)
     qb_server_set_timer(connection,
                         qb_clock_mono_us() +
                             qb_server_options(connection->server)->keep_alive_ms * QB_MS_US);
-    qb_socket_read(connection, true);
+    hold_back(connection);
     if (connection->in_length > 0) qb_socket_want_writable(connection); /* pipelined: next turn */
 }
 
-/* Sends what is left of a large answer, in pieces, each when the one before is with the kernel. */
+/* Sends what is left of an answer, in pieces, each when the one before is with the kernel. Only
+ * then the next request is looked at, or our side shut: what waits would be lost by that. */
 static void send_rest(struct qb_connection *connection)
 {
     static const size_t piece = 65536;
@@ -236,7 +254,7 @@ static void send_rest(struct qb_connection *connection)
         if (connection->phase == QB_PHASE_ENDED) return;
         if (is_last) qb_frame_free(&connection->out);
     }
-    if (connection->out != NULL) {
+    if (connection->out != NULL || qb_socket_is_blocked(connection)) {
         qb_socket_want_writable(connection);
         qb_server_set_timer(connection,
                             qb_clock_mono_us() +
@@ -248,7 +266,9 @@ static void send_rest(struct qb_connection *connection)
 
 void qb_http_writable(struct qb_connection *connection)
 {
-    if (connection->phase == QB_PHASE_ANSWERING && connection->out != NULL) {
+    bool is_answered = connection->phase == QB_PHASE_ANSWERING && connection->request == NULL;
+
+    if (is_answered) {
         send_rest(connection);
     } else if (connection->phase == QB_PHASE_HEAD && connection->in_length > 0) {
         look_for_head(connection);

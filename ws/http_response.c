@@ -111,19 +111,20 @@ static void write_head(struct qb_text *text, const struct qb_http_response *resp
 static void send_answer(struct qb_connection *connection, struct qb_text *text, const void *body,
                         size_t length, struct qb_frame *frame)
 {
-    bool is_small = text->length + length <= ONE_WRITE_MAX;
+    bool is_blocked = qb_socket_is_blocked(connection); /* by a 100 Continue */
+    bool is_small = is_blocked || text->length + length <= ONE_WRITE_MAX;
 
+    if (connection->phase == QB_PHASE_ENDED) return;
     if (is_small && length > 0)
         qb_text_add(text, body, length);
     else if (length > 0)
         connection->out = frame != NULL ? qb_frame_hold(frame) : qb_frame_new(body, length);
-    connection->out_at = 0;
-    qb_socket_write(connection, text->bytes, text->length);
-    if (connection->phase == QB_PHASE_ENDED) return;
-    if (connection->out != NULL)
-        qb_http_writable(connection);
+    if (is_blocked)
+        connection->out = qb_frame_new(text->bytes, text->length);
     else
-        qb_http_answered(connection);
+        qb_socket_write(connection, text->bytes, text->length);
+    connection->out_at = 0;
+    if (connection->phase != QB_PHASE_ENDED) qb_http_writable(connection);
 }
 
 void qb_http_respond(struct qb_http_request *request, const struct qb_http_response *response)
