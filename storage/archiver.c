@@ -292,6 +292,8 @@ bool qb_archive_batch(struct qb_archive *archive, int64_t wait_us, size_t *count
     archive->bytes.length = 0;
     QB_TRY(qb_journal_take(archive->options.journal, archive->options.items_max, wait_us, keep_item,
                            archive, error));
+    qb_metric_set(QB_METRIC_archive_backlog_entries, NULL,
+                  (int64_t)qb_journal_backlog(archive->options.journal));
     if (archive->item_count == 0) return true;
     QB_TRY(is_good(store->archive_begin(archive->options.link, error)));
     bool is_written = write_batch(archive, error);
@@ -303,8 +305,6 @@ bool qb_archive_batch(struct qb_archive *archive, int64_t wait_us, size_t *count
     if (!is_done) return false;
     *count = archive->item_count;
     qb_metric_add(QB_METRIC_archive_entries_total, NULL, (int64_t)archive->item_count);
-    qb_metric_set(QB_METRIC_archive_backlog_entries, NULL,
-                  (int64_t)qb_journal_backlog(archive->options.journal));
     return true;
 }
 

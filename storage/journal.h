@@ -96,7 +96,7 @@ QB_MUST_USE static inline bool qb_journal_settle(struct qb_journal *journal, uin
     return journal->ops->settle(journal, position, error);
 }
 
-/* Items durable and not settled. Any thread. */
+/* Items durable and not settled, as of the last take. Any thread. */
 static inline uint64_t qb_journal_backlog(struct qb_journal *journal)
 {
     return journal->ops->backlog(journal);

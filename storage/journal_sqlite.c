@@ -54,14 +54,18 @@ struct sqlite_journal {
     uint64_t committed; /* items ever made durable */
     bool is_ending;
     bool has_failed;
-    _Atomic uint64_t backlog;
+    /* Positions are dense: those above `settled` up to `newest` are the backlog. */
+    _Atomic uint64_t newest;  /* committed */
+    _Atomic uint64_t settled; /* as last seen outside the archiver's transaction */
+    bool must_recount;        /* of the reading thread: settled since, perhaps rolled back */
     struct qb_journal_writer writers[WRITERS_MAX];
     size_t writer_count;
 };
 
-/* A durable answer on its way to a writer's thread. */
+/* A durable answer on its way to a writer's thread, which may read it after the journal's end. */
 struct told {
-    struct qb_journal_writer *writer;
+    qb_journal_durable *durable;
+    void *context;
     qb_id auction;
     uint64_t seq;
 };
@@ -71,7 +75,7 @@ static void deliver(void *context, void *message)
     struct told *told = message;
 
     (void)context;
-    told->writer->durable(told->writer->context, told->auction, told->seq);
+    told->durable(told->context, told->auction, told->seq);
     free(told);
 }
 
@@ -80,7 +84,7 @@ static void tell(struct qb_journal_writer *writer, qb_id auction, uint64_t seq)
     struct told *told = malloc(sizeof *told);
 
     QB_ASSERT(told != NULL);
-    *told = (struct told){writer, auction, seq};
+    *told = (struct told){writer->durable, writer->context, auction, seq};
     qb_mailbox_post_answer(writer->mailbox, deliver, NULL, told);
 }
 
@@ -174,7 +178,7 @@ static void *commit_piles(void *argument)
         int64_t count = (int64_t)pile->count;
         bool is_good = insert_all(journal, pile, &error);
         if (is_good) {
-            (void)atomic_fetch_add(&journal->backlog, pile->count);
+            atomic_store(&journal->newest, (uint64_t)qb_sqlite_last_id(journal->link));
             tell_durable(pile);
             qb_metric_observe(QB_METRIC_journal_commit_us, qb_clock_mono_us() - began_us);
             qb_metric_observe(QB_METRIC_journal_batch_entries, count);
@@ -281,6 +285,16 @@ static bool flush(struct qb_journal *port, int64_t timeout_us)
     return is_done;
 }
 
+static uint64_t backlog(struct qb_journal *port)
+{
+    struct sqlite_journal *journal = (struct sqlite_journal *)port;
+    uint64_t settled = atomic_load(&journal->settled);
+    uint64_t newest = atomic_load(&journal->newest);
+
+    /* The archiver may settle a commit of which this count has not heard yet. */
+    return newest > settled ? newest - settled : 0;
+}
+
 /* Waits until the journal has something that is not settled. */
 static void await_backlog(struct sqlite_journal *journal, int64_t wait_us)
 {
@@ -289,10 +303,24 @@ static void await_backlog(struct sqlite_journal *journal, int64_t wait_us)
 
     if (wait_us == 0) return;
     (void)pthread_mutex_lock(&journal->lock);
-    while (atomic_load(&journal->backlog) == 0 && !journal->is_ending && waited == 0) {
+    while (backlog(&journal->journal) == 0 && !journal->is_ending && waited == 0) {
         waited = pthread_cond_timedwait(&journal->changed, &journal->lock, &until);
     }
     (void)pthread_mutex_unlock(&journal->lock);
+}
+
+/* What is settled, as the table says: a settling that was rolled back never happened. */
+static bool recount(struct sqlite_journal *journal, struct qb_error *error)
+{
+    struct qb_statement *query =
+        qb_sql(journal->reader, "SELECT coalesce((SELECT min(position) - 1 FROM journal), (SELECT "
+                                "seq FROM sqlite_sequence WHERE name = 'journal'), 0)");
+
+    if (qb_step(query, error) != QB_STEP_ROW) return false;
+    atomic_store(&journal->settled, (uint64_t)qb_column_int(query, 0));
+    qb_sql_end(query);
+    journal->must_recount = false;
+    return true;
 }
 
 static bool take(struct qb_journal *port, size_t items_max, int64_t wait_us,
@@ -303,6 +331,7 @@ static bool take(struct qb_journal *port, size_t items_max, int64_t wait_us,
     enum qb_step step = QB_STEP_DONE;
     bool goes_on = true;
 
+    if (journal->must_recount) QB_TRY(recount(journal, error));
     await_backlog(journal, wait_us);
     struct qb_statement *query = qb_sql(
         journal->reader,
@@ -322,22 +351,26 @@ static bool take(struct qb_journal *port, size_t items_max, int64_t wait_us,
     return step != QB_STEP_FAILED;
 }
 
-static bool settle(struct qb_journal *port, uint64_t position, struct qb_error *error)
+static bool remove_settled(struct sqlite_journal *journal, uint64_t position,
+                           struct qb_error *error)
 {
-    struct sqlite_journal *journal = (struct sqlite_journal *)port;
     struct qb_statement *remove =
         qb_sql(journal->reader, "DELETE FROM journal WHERE position <= ?");
 
     qb_bind_int(remove, 1, (int64_t)position);
-    if (qb_step(remove, error) != QB_STEP_DONE) return false;
-    (void)atomic_fetch_sub(&journal->backlog, (uint64_t)qb_sqlite_changes(journal->reader));
-    return true;
+    return qb_step(remove, error) == QB_STEP_DONE;
 }
 
-static uint64_t backlog(struct qb_journal *port)
+static bool settle(struct qb_journal *port, uint64_t position, struct qb_error *error)
 {
     struct sqlite_journal *journal = (struct sqlite_journal *)port;
-    return atomic_load(&journal->backlog);
+    struct qb_error ignored;
+
+    journal->must_recount = true;
+    if (!journal->is_reader_own) return remove_settled(journal, position, error);
+    QB_TRY(qb_sqlite_begin(journal->reader, error));
+    bool is_done = remove_settled(journal, position, error);
+    return qb_sqlite_end(journal->reader, is_done, is_done ? error : &ignored) && is_done;
 }
 
 static void pile_fini(struct pile *pile)
@@ -364,14 +397,16 @@ static void journal_free(struct qb_journal *port)
     free(journal);
 }
 
-static bool count_backlog(struct sqlite_journal *journal, struct qb_error *error)
+static bool count_newest(struct sqlite_journal *journal, struct qb_error *error)
 {
-    struct qb_statement *query = qb_sql(journal->reader, "SELECT count(*) FROM journal");
+    struct qb_statement *query =
+        qb_sql(journal->reader, "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = "
+                                "'journal'");
 
     if (qb_step(query, error) != QB_STEP_ROW) return false;
-    atomic_store(&journal->backlog, (uint64_t)qb_column_int(query, 0));
+    atomic_store(&journal->newest, (uint64_t)qb_column_int(query, 0));
     qb_sql_end(query);
-    return true;
+    return recount(journal, error);
 }
 
 struct qb_journal *qb_journal_sqlite_new(const struct qb_journal_sqlite_options *options,
@@ -387,7 +422,7 @@ struct qb_journal *qb_journal_sqlite_new(const struct qb_journal_sqlite_options 
     journal->link = qb_sqlite_open(options->database, error);
     journal->reader = journal->link != NULL ? qb_sqlite_open(options->database, error) : NULL;
     journal->is_reader_own = true;
-    if (journal->reader == NULL || !count_backlog(journal, error)) {
+    if (journal->reader == NULL || !count_newest(journal, error)) {
         qb_sqlite_close(&journal->reader);
         qb_sqlite_close(&journal->link);
         free(journal);
