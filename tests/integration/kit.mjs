@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 
-const BINARY = process.env.QB_TEST_BINARY ?? new URL('../../build/release/bin/quickbid', import.meta.url).pathname;
+export const BINARY = process.env.QB_TEST_BINARY ?? new URL('../../build/release/bin/quickbid', import.meta.url).pathname;
 export const DEADLINE_MS = 15000;
 
 // The first true value of `condition`, asked every few ms; fails with `what` at the deadline.
