@@ -12,7 +12,7 @@
 #include "base/metrics.h"
 #include "base/text.h"
 
-#define CACHED_MAX 4096
+#define CACHED_MAX 4096 /* beyond, all are let go and read again as they are needed */
 #define RETRY_US   (QB_SECOND_US / 2)
 
 /* The folded state of one auction, as archived. */
@@ -20,7 +20,7 @@ struct cached {
     struct qb_lot lot;
     bool is_dirty;
     bool was_over;
-    bool is_frozen; /* a conflict: nothing more of it is applied */
+    bool is_frozen; /* has a conflict: nothing more of it is applied */
 };
 
 struct item {
@@ -95,6 +95,11 @@ static bool keep_item(void *context, const struct qb_journal_item *item)
     return archive->item_count < archive->options.items_max;
 }
 
+static bool is_good(enum qb_store_result result)
+{
+    return result == QB_STORE_OK;
+}
+
 static struct cached *state_of(struct qb_archive *archive, qb_id auction, struct qb_error *error)
 {
     struct cached *cached = qb_map_get(&archive->cache, &auction);
@@ -102,9 +107,12 @@ static struct cached *state_of(struct qb_archive *archive, qb_id auction, struct
     if (cached != NULL) return cached;
     cached = calloc(1, sizeof *cached);
     QB_ASSERT(cached != NULL);
-    enum qb_store_result result =
-        archive->options.store->state(archive->options.link, auction, &cached->lot, error);
-    if (result == QB_STORE_FAILED) {
+    const struct qb_store_ops *store = archive->options.store;
+    enum qb_store_result result = store->state(archive->options.link, auction, &cached->lot, error);
+    bool is_read = result != QB_STORE_FAILED &&
+                   is_good(store->archive_is_frozen(archive->options.link, auction,
+                                                    &cached->is_frozen, error));
+    if (!is_read) {
         free(cached);
         return NULL;
     }
@@ -132,11 +140,6 @@ static bool keep_record(void *context, const struct qb_bid_record *record)
     return true;
 }
 
-static bool is_good(enum qb_store_result result)
-{
-    return result == QB_STORE_OK;
-}
-
 /* The bids that a VOID or RETRACT struck out: live before, no longer. */
 static bool write_struck(struct qb_archive *archive, qb_id auction, const bool *was_live,
                          struct qb_error *error)
@@ -149,11 +152,26 @@ static bool write_struck(struct qb_archive *archive, qb_id auction, const bool *
     return true;
 }
 
+/* What cannot be applied is kept beside, and the auction waits for a person; the others go on. */
+static bool quarantine(struct qb_archive *archive, struct cached *cached,
+                       const struct qb_journal_item *item, struct qb_error *error)
+{
+    char auction[QB_ID_TEXT_BYTES];
+
+    cached->is_frozen = true;
+    qb_id_text(item->auction, auction);
+    qb_metric_add(QB_METRIC_archive_conflicts_total, NULL, 1);
+    qb_log(QB_LOG_ERROR, "archive.conflict", QB_TEXT("auction", auction), QB_INT("seq", item->seq));
+    return is_good(archive->options.store->archive_conflict(
+        archive->options.link, item->auction, item->seq, item->bytes, item->length, error));
+}
+
 static bool fold(struct qb_archive *archive, struct cached *cached, const struct qb_entry *entry,
                  const struct qb_journal_item *item, struct qb_error *error)
 {
     const struct qb_store_ops *store = archive->options.store;
     struct qb_archived archived = {.seq = entry->seq, .bytes = item->bytes, .length = item->length};
+    struct qb_lot lot = cached->lot;
     bool *was_live = NULL;
 
     archive->record_count = 0;
@@ -166,14 +184,18 @@ static bool fold(struct qb_archive *archive, struct cached *cached, const struct
             was_live[i] = archive->records[i].is_live;
         }
     }
-    archived.verdict = qb_lot_fold(&cached->lot, entry, archive->records, archive->record_count);
-    (void)memcpy(archived.chain, cached->lot.chain, sizeof archived.chain);
-    cached->is_dirty = true;
-    bool is_written =
-        is_good(store->archive_entry(archive->options.link, entry, &archived, error)) &&
-        (was_live == NULL || write_struck(archive, entry->auction, was_live, error));
+    archived.verdict = qb_lot_fold(&lot, entry, archive->records, archive->record_count);
+    (void)memcpy(archived.chain, lot.chain, sizeof archived.chain);
+    enum qb_store_result result =
+        store->archive_entry(archive->options.link, entry, &archived, error);
+    bool is_written = is_good(result) &&
+                      (was_live == NULL || write_struck(archive, entry->auction, was_live, error));
     free(was_live);
-    return is_written;
+    if (result == QB_STORE_TAKEN) return quarantine(archive, cached, item, error);
+    if (!is_written) return false;
+    cached->lot = lot;
+    cached->is_dirty = true;
+    return true;
 }
 
 struct comparison {
@@ -197,19 +219,13 @@ static bool take_repeated(struct qb_archive *archive, struct cached *cached,
 {
     const struct qb_store_ops *store = archive->options.store;
     struct comparison comparison = {.item = item};
-    char auction[QB_ID_TEXT_BYTES];
 
     if (!is_gap) {
         QB_TRY(is_good(store->entries(archive->options.link, item->auction, item->seq - 1, 1,
                                       compare, &comparison, error)));
         if (comparison.is_same) return true;
     }
-    cached->is_frozen = true;
-    qb_id_text(item->auction, auction);
-    qb_metric_add(QB_METRIC_archive_conflicts_total, NULL, 1);
-    qb_log(QB_LOG_ERROR, "archive.conflict", QB_TEXT("auction", auction), QB_INT("seq", item->seq));
-    return is_good(store->archive_conflict(archive->options.link, item->auction, item->seq,
-                                           item->bytes, item->length, error));
+    return quarantine(archive, cached, item, error);
 }
 
 static bool apply(struct qb_archive *archive, const struct qb_journal_item *item,

@@ -2,6 +2,10 @@
  * From the journal into the store's tables: each auction's entries are folded in order, and entry,
  * verdict, chain, bids, the auction's state and, once it is sold, the pending payment are written
  * in one transaction a batch, which settles the journal too. Idempotent by (auction, seq).
+ *
+ * An entry that is out of place, unreadable, or whose place or bid_id other content has taken, is
+ * a conflict: it is kept beside (`conflicts`), the auction is frozen, and what follows of it goes
+ * beside, too, until a person has looked and removed those rows; other auctions go on.
  */
 #pragma once
 

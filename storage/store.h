@@ -233,6 +233,8 @@ struct qb_store_ops {
     enum qb_store_result (*archive_conflict)(struct qb_store_link *, qb_id auction, uint64_t seq,
                                              const uint8_t *bytes, size_t length,
                                              struct qb_error *);
+    enum qb_store_result (*archive_is_frozen)(struct qb_store_link *, qb_id auction,
+                                              bool *is_frozen, struct qb_error *);
     enum qb_store_result (*archive_end)(struct qb_store_link *, bool do_commit, struct qb_error *);
     /* the start counter: raised and durable before it returns */
     enum qb_store_result (*epoch_next)(struct qb_store_link *, uint32_t *epoch, struct qb_error *);
@@ -265,8 +267,9 @@ struct qb_store { /* first member of every implementation */
  * payments_of     as buyer or seller, newest first, id < before_id (0: from the newest)
  * archive_*       between archive_begin and archive_end, one transaction, one link at a time; the
  *                 caller folds. archive_entry also writes the bid row of an accepted BID or
- *                 BUY_NOW; TAKEN: (auction, seq) is there. archive_struck: a bid was voided.
- *                 archive_records: accepted bids and RESERVE entries with effect, by seq, those of
- *                 this transaction included. archive_payment: TAKEN when the auction has one.
- * epoch_next      1 at the first start
+ *                 BUY_NOW; TAKEN: the auction has that seq or bid_id, and nothing was written.
+ *                 archive_is_frozen: whether it has had an archive_conflict. archive_struck: a bid
+ * was voided. archive_records: accepted bids and RESERVE entries with effect, by seq, those of this
+ * transaction included. archive_payment: TAKEN when the auction has one. epoch_next      1 at the
+ * first start
  */

@@ -92,6 +92,7 @@ struct qb_store *qb_store_sqlite_new(struct qb_database *database)
         .archive_state = qb_store_archive_state,
         .archive_payment = qb_store_archive_payment,
         .archive_conflict = qb_store_archive_conflict,
+        .archive_is_frozen = qb_store_archive_is_frozen,
         .archive_end = qb_store_archive_end,
         .epoch_next = qb_store_epoch_next,
     };

@@ -43,13 +43,14 @@ enum qb_store_result qb_store_archive_records(struct qb_store_link *link, qb_id 
     return step == QB_STEP_FAILED ? QB_STORE_FAILED : QB_STORE_OK;
 }
 
-/* The row of an accepted bid, a purchase or a lowered reserve. */
+/* The row of an accepted bid, a purchase or a lowered reserve. What it says is derived from the
+ * entry, which alone decides whether the place is taken. */
 static enum qb_store_result add_bid(struct qb_store_link *link, const struct qb_entry *entry,
                                     const struct qb_verdict *verdict, struct qb_error *error)
 {
     struct qb_statement *insert =
-        qb_sql(link->sql, "INSERT INTO bids (auction, seq, type, bidder, max, price, code, "
-                          "is_live, t_us) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)");
+        qb_sql(link->sql, "INSERT OR REPLACE INTO bids (auction, seq, type, bidder, max, price, "
+                          "code, is_live, t_us) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)");
     bool is_reserve = entry->type == QB_ENTRY_RESERVE;
     bool is_purchase = entry->type == QB_ENTRY_BUY_NOW;
 
@@ -161,6 +162,19 @@ enum qb_store_result qb_store_archive_conflict(struct qb_store_link *link, qb_id
     qb_bind_blob(insert, 3, bytes, length);
     qb_bind_int(insert, 4, qb_clock_wall_us());
     return done(insert, error);
+}
+
+enum qb_store_result qb_store_archive_is_frozen(struct qb_store_link *link, qb_id auction,
+                                                bool *is_frozen, struct qb_error *error)
+{
+    struct qb_statement *query =
+        qb_sql(link->sql, "SELECT EXISTS (SELECT 1 FROM conflicts WHERE auction = ?)");
+
+    qb_bind_int(query, 1, (int64_t)auction);
+    if (qb_step(query, error) != QB_STEP_ROW) return QB_STORE_FAILED;
+    *is_frozen = qb_column_int(query, 0) != 0;
+    qb_sql_end(query);
+    return QB_STORE_OK;
 }
 
 enum qb_store_result qb_store_archive_end(struct qb_store_link *link, bool do_commit,
