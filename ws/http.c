@@ -76,26 +76,39 @@ bool qb_http_query(const struct qb_http_request *request, const char *name, char
     return false;
 }
 
+/* Puts the text beside the request, among those that earlier calls have handed out. */
+static const char *keep(const struct qb_http_request *request, const struct qb_text *text)
+{
+    union {
+        const struct qb_http_request *fixed;
+        struct qb_http_request *own;
+    } mine = {.fixed = request}; /* inside the request, not seen from outside */
+    struct qb_http_joined *joined = malloc(sizeof *joined + text->length + 1);
+
+    QB_ASSERT(joined != NULL);
+    if (text->length > 0) (void)memcpy(joined->text, text->bytes, text->length);
+    joined->text[text->length] = '\0';
+    joined->next = request->joined;
+    mine.own->joined = joined;
+    return joined->text;
+}
+
 const char *qb_http_header(const struct qb_http_request *request, const char *name)
 {
     unsigned count = 0;
     const char *value = qb_http_field(&request->head, request->bytes, name, &count);
 
     if (count <= 1) return value;
-    struct qb_text joined = {0};
+    struct qb_text text = {0};
     for (uint32_t i = 0; i < request->head.field_count; i++) {
         const struct qb_http_field *field = &request->head.fields[i];
         if (strcmp(&request->bytes[field->name.at], name) != 0) continue;
-        if (joined.length > 0) qb_text_string(&joined, ", ");
-        qb_text_add(&joined, &request->bytes[field->value.at], field->value.length);
+        if (text.length > 0) qb_text_string(&text, ", ");
+        qb_text_add(&text, &request->bytes[field->value.at], field->value.length);
     }
-    union {
-        const struct qb_http_request *fixed;
-        struct qb_http_request *own;
-    } mine = {.fixed = request}; /* a cache inside the request, not seen from outside */
-    free(mine.own->joined);
-    mine.own->joined = joined.bytes;
-    return joined.bytes;
+    const char *kept = keep(request, &text);
+    qb_text_fini(&text);
+    return kept;
 }
 
 bool qb_http_cookie(const struct qb_http_request *request, const char *name, char *value,
@@ -146,6 +159,10 @@ int64_t qb_http_arrived_us(const struct qb_http_request *request)
 void qb_http_request_free(struct qb_http_request *request)
 {
     free(request->body);
-    free(request->joined);
+    while (request->joined != NULL) {
+        struct qb_http_joined *joined = request->joined;
+        request->joined = joined->next;
+        free(joined);
+    }
     free(request);
 }

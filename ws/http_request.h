@@ -6,6 +6,12 @@
 #include "ws/http_head.h"
 #include "ws/server_parts.h"
 
+/* The values of a header that came several times, joined; as long as the request. */
+struct qb_http_joined {
+    struct qb_http_joined *next;
+    char text[];
+};
+
 /* One block: the struct, then the head's bytes. Its own until it is answered; `connection` is null
  * once the client is gone. */
 struct qb_http_request {
@@ -16,7 +22,7 @@ struct qb_http_request {
     size_t body_length;
     size_t body_room;
     int64_t arrived_us;
-    char *joined; /* of a header that came several times, while somebody reads it */
+    struct qb_http_joined *joined; /* of headers that were asked for */
     char bytes[];
 };
 
