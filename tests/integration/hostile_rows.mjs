@@ -42,6 +42,7 @@ export const requests = [
   ["3.2", "two Hosts", get("/health", "Host: b"), "400 bad_host, close"],
   ["3.3", "a Host with a user", "GET /health HTTP/1.1\r\nHost: u@a\r\n\r\n", "400 bad_host, close"],
   ["3.4", "a Host without name", "GET /health HTTP/1.1\r\nHost: :80\r\n\r\n", "400 bad_host, close"],
+  ["3.7", "two credentials and two origins", get("/api/me", "Authorization: Bearer a", "Authorization: Bearer b", "Origin: a", "Origin: b"), "401 bad_token, open"],
   ["3.5", "an absolute URL", get("http://b/health"), "400 bad_target, close"],
   ["3.6", "an asterisk", `OPTIONS * HTTP/1.1\r\n${HOST}\r\n`, "400 bad_target, close"],
   ["4.1", "dot dot", get("/../etc/passwd"), "400 bad_path, close"],
