@@ -47,7 +47,7 @@ QB_TEST(what_was_queued_first_leaves_first)
     size_t length = 0;
 
     for (int i = 0; i < 20; i++) {
-        char text[8];
+        char text[12];
         (void)snprintf(text, sizeof text, "%d", i);
         put(&outbox, text);
         length += (size_t)snprintf(&expected[length], sizeof expected - length, "%d ", i);
