@@ -149,7 +149,7 @@ static void take_control(struct qb_connection *connection, enum qb_opcode opcode
     }
 }
 
-void qb_websocket_take(struct qb_connection *connection, uint8_t *bytes, size_t length)
+static void feed(struct qb_connection *connection, uint8_t *bytes, size_t length)
 {
     while (connection->phase == QB_PHASE_WEBSOCKET) {
         struct qb_websocket_read read = qb_websocket_read(connection->parser, &bytes, &length);
@@ -169,6 +169,23 @@ void qb_websocket_take(struct qb_connection *connection, uint8_t *bytes, size_t 
     }
 }
 
+/* What came right behind the handshake comes before all that is read later. */
+static void take_early(struct qb_connection *connection)
+{
+    char *early = connection->early;
+
+    connection->early = NULL;
+    if (early == NULL) return;
+    feed(connection, (uint8_t *)early, connection->early_length);
+    free(early);
+}
+
+void qb_websocket_take(struct qb_connection *connection, uint8_t *bytes, size_t length)
+{
+    take_early(connection);
+    feed(connection, bytes, length);
+}
+
 void qb_websocket_timer(struct qb_connection *connection, int64_t now_us)
 {
     if (connection->phase != QB_PHASE_WEBSOCKET) { /* the client did not answer our close */
@@ -177,16 +194,6 @@ void qb_websocket_timer(struct qb_connection *connection, int64_t now_us)
     }
     qb_server_set_timer(connection, now_us + SESSION_TICK_US);
     connection->handlers->tick(connection->session, now_us);
-}
-
-static void take_early(struct qb_connection *connection)
-{
-    char *early = connection->early;
-
-    connection->early = NULL;
-    if (early == NULL) return;
-    qb_websocket_take(connection, (uint8_t *)early, connection->early_length);
-    free(early);
 }
 
 void qb_websocket_writable(struct qb_connection *connection)
@@ -213,6 +220,7 @@ void qb_websocket_begin(struct qb_connection *connection, void *session,
     connection->session = session;
     connection->handlers = handlers;
     connection->begun_us = connection->heard_us;
+    qb_socket_read(connection, true); /* who sent much behind its handshake was held back */
     qb_metric_add(QB_METRIC_connections, "http", -1);
     qb_metric_add(QB_METRIC_connections, "websocket", 1);
     qb_server_set_timer(connection, qb_clock_mono_us() + SESSION_TICK_US);
