@@ -82,6 +82,21 @@ static bool fold(void *context, const struct qb_archived *archived)
     return true;
 }
 
+/* The end: the newest archived state is of an entry that must be there. */
+static bool check_end(struct load *load, const struct qb_store_ops *store,
+                      struct qb_store_link *link)
+{
+    struct qb_listing listing;
+    uint64_t seq = load->loaded->lot.seq;
+    enum qb_store_result result =
+        store->listing(link, load->loaded->lot.auction, &listing, load->error);
+
+    if (result == QB_STORE_NOT_FOUND) return true; /* entries alone: nothing to compare with */
+    if (result != QB_STORE_OK) return false;
+    if (listing.applied_seq > seq) return refuse(load, seq + 1, "it is missing");
+    return listing.applied_seq == seq || refuse(load, seq, "its auction does not know it");
+}
+
 bool qb_load_auction(const struct qb_store_ops *store, struct qb_store_link *link, qb_id auction,
                      qb_load_entry *each, void *context, struct qb_loaded *loaded,
                      struct qb_error *error)
@@ -103,6 +118,7 @@ bool qb_load_auction(const struct qb_store_ops *store, struct qb_store_link *lin
             store->entries(link, auction, loaded->lot.seq, PAGE_ROWS, fold, &load, error);
         if (result != QB_STORE_OK) load.is_good = false;
     }
+    if (load.is_good) load.is_good = check_end(&load, store, link);
     if (!load.is_good) qb_loaded_fini(loaded);
     return load.is_good;
 }

@@ -14,7 +14,7 @@
 
 enum { QB_SELLER = 9, QB_ANN = 11, QB_BOB = 12 };
 
-#define QB_TEST_END_US (1000 * QB_SECOND_US)
+#define QB_TEST_END_US (100000 * QB_SECOND_US)
 
 static struct qb_test_archive {
     struct qb_database *database;
