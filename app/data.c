@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "storage/folder_lock.h"
 #include "storage/journal_sqlite.h"
@@ -42,6 +43,18 @@ static bool archive_rest(struct qb_data *data, struct qb_error *error)
     return true;
 }
 
+/* Listings whose auction never began: the process ended between the two. Younger ones stay: whoever
+ * made them may still ask. */
+static bool forget_unopened(struct qb_data *data, struct qb_error *error)
+{
+    qb_time_us before_us = qb_clock_wall_us() - 3600 * QB_SECOND_US;
+    size_t count = 0;
+
+    QB_TRY(data->store->ops->listings_forget(data->link, before_us, &count, error) == QB_STORE_OK);
+    if (count > 0) qb_log(QB_LOG_INFO, "listings.forgotten", QB_INT("count", count));
+    return true;
+}
+
 static bool open_parts(struct qb_data *data, const struct qb_settings *settings,
                        struct qb_error *error)
 {
@@ -71,7 +84,7 @@ static bool open_parts(struct qb_data *data, const struct qb_settings *settings,
         .context = data,
     };
     data->archive = qb_archive_new(&archive);
-    return archive_rest(data, error);
+    return archive_rest(data, error) && forget_unopened(data, error);
 }
 
 bool qb_data_open(struct qb_data *data, const struct qb_settings *settings, struct qb_error *error)

@@ -183,6 +183,8 @@ struct qb_store_ops {
                                     struct qb_error *);
     enum qb_store_result (*listings)(struct qb_store_link *, const struct qb_listing_query *,
                                      qb_store_listing *each, void *context, struct qb_error *);
+    enum qb_store_result (*listings_forget)(struct qb_store_link *, qb_time_us before_us,
+                                            size_t *count, struct qb_error *);
     enum qb_store_result (*live)(struct qb_store_link *, bool (*each)(void *context, qb_id auction),
                                  void *context, struct qb_error *);
     enum qb_store_result (*state)(struct qb_store_link *, qb_id auction, struct qb_lot *,
@@ -253,10 +255,11 @@ struct qb_store { /* first member of every implementation */
  * login_find      NOT_FOUND also when expired is up to the caller: it returns what there is
  * limit_set       amount -1 removes it. limits: all of them, for the start
  * banned          all banned accounts, for the start
- * listing_add     texts of a new auction, status NONE until its OPEN is archived
+ * listing_add     texts of a new auction, status NONE until its OPEN is archived: not in listings
  * listing         NOT_FOUND: no such auction. listings: by query, in its sort order
- * live            ids of all auctions whose newest archived status is OPEN or PAUSED, and of those
- *                 with texts but no archived entry
+ * listings_forget removes listings made before before_us whose OPEN never came (the process ended
+ *                 between the two); `count` gets how many. Those with a conflict stay
+ * live            ids of all auctions whose newest archived status is OPEN or PAUSED
  * state           the fold's newest archived state; NOT_FOUND without entries
  * watch_set       the user's watch list; at most 1,000 a user: TAKEN beyond
  * image_add       the same hash again is OK. image: gives its bytes to `take`

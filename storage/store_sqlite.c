@@ -74,6 +74,7 @@ struct qb_store *qb_store_sqlite_new(struct qb_database *database)
         .listing_add = qb_store_listing_add,
         .listing = qb_store_listing_get,
         .listings = qb_store_listings,
+        .listings_forget = qb_store_listings_forget,
         .live = qb_store_live,
         .state = qb_store_state,
         .watch_set = qb_store_watch_set,

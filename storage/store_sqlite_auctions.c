@@ -203,6 +203,42 @@ enum qb_store_result qb_store_listings(struct qb_store_link *link,
     return step == QB_STEP_FAILED ? QB_STORE_FAILED : QB_STORE_OK;
 }
 
+/* Of the listings to forget: what refers to them goes first. */
+#define UNOPENED                                                                                   \
+    "FROM auctions WHERE applied_seq = 0 AND status = 0 AND created_us < ? AND id NOT IN (SELECT " \
+    "auction FROM conflicts)"
+
+static bool forget(struct qb_store_link *link, qb_time_us before_us, struct qb_error *error)
+{
+    static const char *const steps[] = {
+        "DELETE FROM watches WHERE auction IN (SELECT id " UNOPENED ")",
+        "INSERT INTO auction_words (auction_words, rowid, title, description) SELECT 'delete', id, "
+        "title, description " UNOPENED,
+        "DELETE " UNOPENED,
+    };
+
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        struct qb_statement *statement = qb_sql(link->sql, steps[i]);
+        qb_bind_int(statement, 1, before_us);
+        if (qb_step(statement, error) != QB_STEP_DONE) return false;
+    }
+    return true;
+}
+
+enum qb_store_result qb_store_listings_forget(struct qb_store_link *link, qb_time_us before_us,
+                                              size_t *count, struct qb_error *error)
+{
+    struct qb_error ignored;
+
+    *count = 0;
+    if (!qb_sqlite_begin(link->sql, error)) return QB_STORE_FAILED;
+    bool is_done = forget(link, before_us, error);
+    size_t changed = is_done ? (size_t)qb_sqlite_changes(link->sql) : 0;
+    if (!qb_sqlite_end(link->sql, is_done, is_done ? error : &ignored)) is_done = false;
+    if (is_done) *count = changed;
+    return is_done ? QB_STORE_OK : QB_STORE_FAILED;
+}
+
 enum qb_store_result qb_store_live(struct qb_store_link *link, bool (*each)(void *, qb_id),
                                    void *context, struct qb_error *error)
 {

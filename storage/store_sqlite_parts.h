@@ -44,6 +44,8 @@ enum qb_store_result qb_store_listing_get(struct qb_store_link *, qb_id, struct 
                                           struct qb_error *);
 enum qb_store_result qb_store_listings(struct qb_store_link *, const struct qb_listing_query *,
                                        qb_store_listing *, void *, struct qb_error *);
+enum qb_store_result qb_store_listings_forget(struct qb_store_link *, qb_time_us, size_t *,
+                                              struct qb_error *);
 enum qb_store_result qb_store_live(struct qb_store_link *, bool (*)(void *, qb_id), void *,
                                    struct qb_error *);
 enum qb_store_result qb_store_state(struct qb_store_link *, qb_id, struct qb_lot *,

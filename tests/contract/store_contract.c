@@ -5,40 +5,69 @@
 
 #include "tests/contract/expect.h"
 
-enum { SAL = 1, BIKE = 5, LAMP = 6 };
-
-static void add_user(const struct store_subject *subject, struct qb_store_link *link)
+void store_add_users(const struct store_subject *subject, struct qb_store_link *link)
 {
-    const struct qb_user sal = {.id = SAL,
-                                .email = "sal@example.com",
-                                .name = "Sal",
-                                .verifier = "$scrypt$",
-                                .roles = QB_ROLE_SELLER};
+    static const struct qb_user users[] = {
+        {.id = SAL, .email = "sal@example.com", .name = "Sal", .verifier = "$scrypt$s", .roles = 3},
+        {.id = ANN, .email = "ann@example.com", .name = "Ann", .verifier = "$scrypt$a", .roles = 1},
+        {.id = BOB, .email = "bob@example.com", .name = "Bob", .verifier = "$scrypt$b", .roles = 1},
+    };
     struct qb_error error = {""};
 
-    expect(subject->ops()->user_add(link, &sal, &error) == QB_STORE_OK, subject->name, "a user");
+    for (size_t i = 0; i < sizeof users / sizeof users[0]; i++) {
+        expect(subject->ops()->user_add(link, &users[i], &error) == QB_STORE_OK, subject->name,
+               "a user");
+    }
 }
 
-static enum qb_store_result add_listing(const struct store_subject *subject,
-                                        struct qb_store_link *link, qb_id id, const char *title)
+struct qb_listing store_listing(qb_id id, const char *title)
 {
     struct qb_listing listing = {
         .id = id, .seller = SAL, .currency = "USD", .start_price = 100, .buy_now = QB_AMOUNT_NONE};
-    struct qb_error error = {""};
 
     (void)snprintf(listing.title, sizeof listing.title, "%s", title);
-    return subject->ops()->listing_add(link, &listing, &error);
+    return listing;
+}
+
+void store_add_listing(const struct store_subject *subject, struct qb_store_link *link,
+                       const struct qb_listing *listing)
+{
+    struct qb_error error = {""};
+
+    expect(subject->ops()->listing_add(link, listing, &error) == QB_STORE_OK, subject->name,
+           "a listing");
+}
+
+struct qb_lot store_lot(qb_id id)
+{
+    return (struct qb_lot){.auction = id,
+                           .seq = 1,
+                           .status = QB_STATUS_OPEN,
+                           .price = QB_AMOUNT_NONE,
+                           .final_price = QB_AMOUNT_NONE,
+                           .rules = {.start_price = 100}};
+}
+
+void store_archive_state(const struct store_subject *subject, struct qb_store_link *link,
+                         const struct qb_lot *lot)
+{
+    struct qb_error error = {""};
+
+    expect(subject->ops()->archive_begin(link, &error) == QB_STORE_OK &&
+               subject->ops()->archive_state(link, lot, &error) == QB_STORE_OK &&
+               subject->ops()->archive_end(link, true, &error) == QB_STORE_OK,
+           subject->name, error.text);
 }
 
 static void an_email_has_one_account(const struct store_subject *subject)
 {
     struct qb_store_link *link = subject->open();
     const struct qb_user again = {
-        .id = 2, .email = "sal@example.com", .name = "S", .verifier = "v"};
+        .id = 99, .email = "sal@example.com", .name = "S", .verifier = "v"};
     struct qb_error error = {""};
     struct qb_user found;
 
-    add_user(subject, link);
+    store_add_users(subject, link);
     expect(subject->ops()->user_add(link, &again, &error) == QB_STORE_TAKEN, subject->name,
            "an e-mail is taken once");
     expect(subject->ops()->user_by_email(link, "sal@example.com", &found, &error) == QB_STORE_OK &&
@@ -49,75 +78,107 @@ static void an_email_has_one_account(const struct store_subject *subject)
     subject->close(&link);
 }
 
-static void a_listing_is_found_by_its_id(const struct store_subject *subject)
+static void an_account_is_changed_in_what_may_change(const struct store_subject *subject)
 {
     struct qb_store_link *link = subject->open();
+    const struct qb_store_ops *ops = subject->ops();
+    struct qb_user user;
     struct qb_error error = {""};
-    struct qb_listing found;
 
-    add_user(subject, link);
-    expect(add_listing(subject, link, BIKE, "A red bike") == QB_STORE_OK, subject->name, "added");
-    expect(add_listing(subject, link, LAMP, "A lamp") == QB_STORE_OK, subject->name, "another");
-    expect(add_listing(subject, link, BIKE, "A copy") == QB_STORE_TAKEN, subject->name,
-           "an id is taken once");
-    expect(subject->ops()->listing(link, BIKE, &found, &error) == QB_STORE_OK &&
-               strcmp(found.title, "A red bike") == 0 && found.status == QB_STATUS_NONE,
-           subject->name, "as it was added");
-    expect(subject->ops()->listing(link, 99, &found, &error) == QB_STORE_NOT_FOUND, subject->name,
-           "no such auction");
+    store_add_users(subject, link);
+    expect(ops->user_by_id(link, ANN, &user, &error) == QB_STORE_OK, subject->name, "ann");
+    user.is_banned = true;
+    user.roles = QB_ROLE_ADMIN;
+    (void)snprintf(user.name, sizeof user.name, "Anna");
+    (void)snprintf(user.email, sizeof user.email, "other@example.com");
+    expect(ops->user_update(link, &user, &error) == QB_STORE_OK, subject->name, "changed");
+    expect(ops->user_by_email(link, "ann@example.com", &user, &error) == QB_STORE_OK &&
+               user.is_banned && user.roles == QB_ROLE_ADMIN && strcmp(user.name, "Anna") == 0,
+           subject->name, "but never the e-mail");
     subject->close(&link);
 }
 
-static bool count_one(void *context, const struct qb_listing *listing, int64_t key)
+static void a_login_is_found_until_it_is_removed(const struct store_subject *subject)
 {
-    size_t *count = context;
+    const struct qb_login login = {
+        .hash = {1, 2, 3}, .user = ANN, .created_us = 5, .expires_us = 9};
+    const uint8_t unknown[QB_SHA256_BYTES] = {9};
+    struct qb_store_link *link = subject->open();
+    const struct qb_store_ops *ops = subject->ops();
+    struct qb_login found;
+    struct qb_error error = {""};
 
-    (void)key;
-    if (listing->id == BIKE) (*count)++;
+    store_add_users(subject, link);
+    expect(ops->login_add(link, &login, &error) == QB_STORE_OK, subject->name, "logged in");
+    expect(ops->login_find(link, login.hash, &found, &error) == QB_STORE_OK && found.user == ANN &&
+               found.expires_us == 9,
+           subject->name, "found");
+    expect(ops->login_find(link, unknown, &found, &error) == QB_STORE_NOT_FOUND, subject->name,
+           "another secret");
+    expect(ops->login_remove(link, login.hash, &error) == QB_STORE_OK, subject->name, "out");
+    expect(ops->login_find(link, login.hash, &found, &error) == QB_STORE_NOT_FOUND, subject->name,
+           "gone");
+    expect(ops->login_remove(link, login.hash, &error) != QB_STORE_FAILED, subject->name, "twice");
+    subject->close(&link);
+}
+
+struct restrictions {
+    size_t limits;
+    int64_t amount;
+    size_t banned;
+};
+
+static bool see_limit(void *context, qb_id user, const char *currency, int64_t amount)
+{
+    struct restrictions *seen = context;
+
+    if (user == ANN && strcmp(currency, "USD") == 0) seen->amount = amount;
+    seen->limits++;
     return true;
 }
 
-/* The newest archived state of an open auction, as the archiver writes it. */
-static void publish(const struct store_subject *subject, struct qb_store_link *link, qb_id id)
+static bool see_banned(void *context, qb_id user)
 {
-    const struct qb_lot lot = {.auction = id,
-                               .seq = 1,
-                               .status = QB_STATUS_OPEN,
-                               .price = QB_AMOUNT_NONE,
-                               .final_price = QB_AMOUNT_NONE};
-    struct qb_error error = {""};
+    struct restrictions *seen = context;
 
-    expect(subject->ops()->archive_begin(link, &error) == QB_STORE_OK &&
-               subject->ops()->archive_state(link, &lot, &error) == QB_STORE_OK &&
-               subject->ops()->archive_end(link, true, &error) == QB_STORE_OK,
-           subject->name, "published");
+    if (user == BOB) seen->banned++;
+    return true;
 }
 
-static void a_search_is_words_and_nothing_else(const struct store_subject *subject)
+static void limits_and_bans_are_there_at_the_next_start(const struct store_subject *subject)
 {
-    static const struct {
-        const char *search;
-        size_t found;
-    } rows[] = {
-        {NULL, 1},      {"bike", 1},      {"RED bik", 1}, {"red lamp", 0},
-        {"bike OR", 0}, {"title:red", 0}, {"\"", 0},      {"*", 0},
-        {"bike\"", 1},  {"NEAR(a b)", 0}, {"^red", 1},    {"-red", 1},
-        {"'; DROP", 0}, {"\xff\xfe", 0},  {"((", 0},      {"%", 0},
-    };
     struct qb_store_link *link = subject->open();
+    const struct qb_store_ops *ops = subject->ops();
+    struct restrictions seen = {0};
+    struct qb_user bob;
+    struct qb_error error = {""};
 
-    add_user(subject, link);
-    (void)add_listing(subject, link, BIKE, "A red bike");
-    publish(subject, link, BIKE);
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        const struct qb_listing_query query = {.search = rows[i].search, .rows_max = 10};
-        struct qb_error error = {""};
-        size_t count = 0;
-        bool is_answered =
-            subject->ops()->listings(link, &query, count_one, &count, &error) == QB_STORE_OK;
-        const char *says = rows[i].search != NULL ? rows[i].search : "any";
-        expect(is_answered, subject->name, says);
-        expect(count == rows[i].found, subject->name, says);
+    store_add_users(subject, link);
+    (void)ops->user_by_id(link, BOB, &bob, &error);
+    bob.is_banned = true;
+    expect(ops->user_update(link, &bob, &error) == QB_STORE_OK &&
+               ops->limit_set(link, ANN, "USD", 500, &error) == QB_STORE_OK &&
+               ops->limit_set(link, ANN, "USD", 700, &error) == QB_STORE_OK &&
+               ops->limit_set(link, ANN, "EUR", 1, &error) == QB_STORE_OK &&
+               ops->limit_set(link, ANN, "EUR", -1, &error) == QB_STORE_OK,
+           subject->name, error.text);
+    expect(ops->limits(link, see_limit, &seen, &error) == QB_STORE_OK && seen.limits == 1 &&
+               seen.amount == 700,
+           subject->name, "the newest limit, and not the removed one");
+    expect(ops->banned(link, see_banned, &seen, &error) == QB_STORE_OK && seen.banned == 1,
+           subject->name, "the banned one");
+    subject->close(&link);
+}
+
+static void each_start_has_a_number_of_its_own(const struct store_subject *subject)
+{
+    struct qb_store_link *link = subject->open();
+    uint32_t epoch = 0;
+    struct qb_error error = {""};
+
+    for (uint32_t i = 1; i <= 3; i++) {
+        expect(subject->ops()->epoch_next(link, &epoch, &error) == QB_STORE_OK && epoch == i,
+               subject->name, "one more");
     }
     subject->close(&link);
 }
@@ -125,6 +186,10 @@ static void a_search_is_words_and_nothing_else(const struct store_subject *subje
 void store_contract(const struct store_subject *subject)
 {
     an_email_has_one_account(subject);
-    a_listing_is_found_by_its_id(subject);
-    a_search_is_words_and_nothing_else(subject);
+    an_account_is_changed_in_what_may_change(subject);
+    a_login_is_found_until_it_is_removed(subject);
+    limits_and_bans_are_there_at_the_next_start(subject);
+    each_start_has_a_number_of_its_own(subject);
+    store_contract_listings(subject);
+    store_contract_history(subject);
 }
