@@ -130,48 +130,57 @@ bool qb_sqlite_end(struct qb_sqlite *link, bool do_commit, struct qb_error *erro
     return is_done;
 }
 
+static struct qb_statement *statement_of(struct qb_sqlite *link, const char *sql)
+{
+    for (size_t i = 0; i < link->statement_count; i++) {
+        if (link->statements[i].sql == sql) return &link->statements[i];
+    }
+    QB_ASSERT(link->statement_count < STATEMENTS_MAX);
+    struct qb_statement *statement = &link->statements[link->statement_count++];
+    statement->link = link;
+    statement->sql = sql;
+    return statement;
+}
+
 struct qb_statement *qb_sql(struct qb_sqlite *link, const char *sql)
 {
-    struct qb_statement *statement = NULL;
+    struct qb_statement *statement = statement_of(link, sql);
 
-    for (size_t i = 0; i < link->statement_count; i++) {
-        if (link->statements[i].sql == sql) statement = &link->statements[i];
-    }
-    if (statement != NULL) {
+    if (statement->handle != NULL) {
         (void)sqlite3_reset(statement->handle);
         (void)sqlite3_clear_bindings(statement->handle);
         return statement;
     }
-    QB_ASSERT(link->statement_count < STATEMENTS_MAX);
-    statement = &link->statements[link->statement_count++];
-    statement->link = link;
-    statement->sql = sql;
     int result = sqlite3_prepare_v3(link->handle, sql, -1, SQLITE_PREPARE_PERSISTENT,
                                     &statement->handle, NULL);
-    QB_ASSERT(result == SQLITE_OK);
+    QB_ASSERT(result != SQLITE_ERROR);
     return statement;
 }
 
 void qb_bind_int(struct qb_statement *statement, int at, int64_t value)
 {
     int result = sqlite3_bind_int64(statement->handle, at, value);
-    QB_ASSERT(result == SQLITE_OK);
+    QB_ASSERT(result == SQLITE_OK || statement->handle == NULL);
 }
 
 void qb_bind_text(struct qb_statement *statement, int at, const char *text)
 {
     int result = sqlite3_bind_text(statement->handle, at, text, -1, SQLITE_STATIC);
-    QB_ASSERT(result == SQLITE_OK);
+    QB_ASSERT(result == SQLITE_OK || statement->handle == NULL);
 }
 
 void qb_bind_blob(struct qb_statement *statement, int at, const void *bytes, size_t length)
 {
     int result = sqlite3_bind_blob64(statement->handle, at, bytes, length, SQLITE_STATIC);
-    QB_ASSERT(result == SQLITE_OK);
+    QB_ASSERT(result == SQLITE_OK || statement->handle == NULL);
 }
 
 enum qb_step qb_step(struct qb_statement *statement, struct qb_error *error)
 {
+    if (statement->handle == NULL) { /* it could not be prepared */
+        (void)fail(statement->link, error);
+        return QB_STEP_FAILED;
+    }
     int result = sqlite3_step(statement->handle);
 
     if (result == SQLITE_ROW) return QB_STEP_ROW;

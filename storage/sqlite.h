@@ -37,7 +37,8 @@ QB_MUST_USE bool qb_sqlite_end(struct qb_sqlite *link, bool do_commit, struct qb
 QB_MUST_USE bool qb_sqlite_run(struct qb_sqlite *link, const char *sql, struct qb_error *error);
 
 /* The statement of `sql`, a literal: prepared at its first use, reset at each. Aborts on a text
- * that SQLite does not understand: that is a bug, not a failure. */
+ * that SQLite does not understand: that is a bug. Any other failure, as of a disk that cannot be
+ * read, is the one of its first step; the next use tries again. */
 struct qb_statement *qb_sql(struct qb_sqlite *link, const char *sql);
 
 /* Parameters from 1. Texts and blobs are borrowed until the statement is used again. */
