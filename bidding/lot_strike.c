@@ -94,17 +94,22 @@ static bool is_blocked(const struct qb_lot *lot, qb_id bidder)
 qb_id qb_lot_second_chance(const struct qb_lot *lot, const struct qb_bid_record *records,
                            size_t record_count, int64_t *offer)
 {
+    int64_t cap = QB_AMOUNT_MAX;
     qb_id best = 0;
 
     *offer = QB_AMOUNT_NONE;
-    for (size_t i = 0; i < record_count; i++) {
-        const struct qb_bid_record *record = &records[i];
-        bool is_eligible = record->type == QB_ENTRY_BID && record->is_live &&
-                           record->bidder != lot->winner && !is_blocked(lot, record->bidder);
+    for (size_t i = record_count; i > 0; i--) { /* backwards: a lowering cuts the bids before it */
+        const struct qb_bid_record *record = &records[i - 1];
+        if (record->type == QB_ENTRY_RESERVE) {
+            int64_t below = record->max - lot->rules.tick;
+            if (below < cap) cap = below;
+            continue;
+        }
+        bool is_eligible =
+            record->is_live && record->bidder != lot->winner && !is_blocked(lot, record->bidder);
         if (!is_eligible) continue;
-        int64_t own = record->max;
-        if (record->bidder == lot->leader && own > lot->m1) own = lot->m1; /* cut by a lowering */
-        if (own <= *offer) continue; /* equal maxima: the earlier bid */
+        int64_t own = record->max < cap ? record->max : cap;
+        if (own < *offer) continue; /* of equal maxima the earlier bid, which comes later here */
         best = record->bidder;
         *offer = own;
     }
