@@ -1,42 +1,58 @@
+#include <stddef.h>
+
 #include "base/assert.h"
 #include "bidding/lot_state.h"
 
-static void check_leader(const struct qb_lot *lot)
+/* For a list of invariants: leaves with the first that does not hold, in words. */
+#define HOLDS(condition)                                                                           \
+    do {                                                                                           \
+        if (!(condition)) return #condition;                                                       \
+    } while (0)
+
+static const char *broken_of_leader(const struct qb_lot *lot)
 {
-    QB_ASSERT((lot->leader == 0) == (lot->price == QB_AMOUNT_NONE));
-    QB_ASSERT((lot->leader == 0) == (lot->bids == 0));
+    HOLDS((lot->leader == 0) == (lot->price == QB_AMOUNT_NONE));
+    HOLDS((lot->leader == 0) == (lot->bids == 0));
     if (lot->leader == 0) {
-        QB_ASSERT(lot->second == 0);
-        return;
+        HOLDS(lot->second == 0);
+        return NULL;
     }
-    QB_ASSERT(lot->leader != lot->rules.seller);
-    QB_ASSERT(lot->leader != lot->second);
-    QB_ASSERT(lot->m1 <= lot->rules.cap);
-    QB_ASSERT(lot->price <= lot->m1);
-    QB_ASSERT(lot->price >= 1);
-    QB_ASSERT(lot->m1_seq >= 2);
-    QB_ASSERT(lot->m1_seq <= lot->seq);
-    if (lot->second == 0) return;
-    QB_ASSERT(lot->m2 <= lot->m1);
-    QB_ASSERT(lot->price >= lot->m2);
+    HOLDS(lot->leader != lot->rules.seller);
+    HOLDS(lot->leader != lot->second);
+    HOLDS(lot->m1 <= lot->rules.cap);
+    HOLDS(lot->price <= lot->m1);
+    HOLDS(lot->price >= 1);
+    HOLDS(lot->m1_seq >= 2);
+    HOLDS(lot->m1_seq <= lot->seq);
+    if (lot->second == 0) return NULL;
+    HOLDS(lot->m2 <= lot->m1);
+    HOLDS(lot->price >= lot->m2);
+    return NULL;
+}
+
+const char *qb_lot_broken(const struct qb_lot *lot)
+{
+    HOLDS(lot->status != QB_STATUS_NONE);
+    HOLDS(lot->status <= QB_STATUS_CANCELLED);
+    HOLDS(lot->seq >= 1);
+    HOLDS(lot->rules.version >= 1);
+    HOLDS(lot->rules.version <= QB_RULES_VERSION);
+    HOLDS(lot->rules.tick >= 1);
+    HOLDS(lot->rules.cap <= QB_AMOUNT_MAX);
+    HOLDS(lot->ends_at_us >= lot->rules.ends_at_us);
+    HOLDS(lot->bids <= lot->accepted);
+    HOLDS(lot->blocked_count <= QB_BLOCKED_MAX);
+    HOLDS((lot->status == QB_STATUS_SOLD) == (lot->winner != 0));
+    HOLDS((lot->winner != 0) == (lot->final_price != QB_AMOUNT_NONE));
+    HOLDS(qb_lot_is_over(lot) == (lot->outcome != QB_OUTCOME_NONE));
+    return broken_of_leader(lot);
 }
 
 void qb_lot_check(const struct qb_lot *lot)
 {
-    QB_ASSERT(lot->status != QB_STATUS_NONE);
-    QB_ASSERT(lot->status <= QB_STATUS_CANCELLED);
-    QB_ASSERT(lot->seq >= 1);
-    QB_ASSERT(lot->rules.version >= 1);
-    QB_ASSERT(lot->rules.version <= QB_RULES_VERSION);
-    QB_ASSERT(lot->rules.tick >= 1);
-    QB_ASSERT(lot->rules.cap <= QB_AMOUNT_MAX);
-    QB_ASSERT(lot->ends_at_us >= lot->rules.ends_at_us);
-    QB_ASSERT(lot->bids <= lot->accepted);
-    QB_ASSERT(lot->blocked_count <= QB_BLOCKED_MAX);
-    QB_ASSERT((lot->status == QB_STATUS_SOLD) == (lot->winner != 0));
-    QB_ASSERT((lot->winner != 0) == (lot->final_price != QB_AMOUNT_NONE));
-    QB_ASSERT(qb_lot_is_over(lot) == (lot->outcome != QB_OUTCOME_NONE));
-    check_leader(lot);
+    const char *broken = qb_lot_broken(lot);
+
+    if (broken != NULL) qb_assert_failed(broken, __FILE__, __LINE__);
 }
 
 static const char *const verdict_names[] = {

@@ -72,7 +72,7 @@ bool qb_lot_decode(const uint8_t *bytes, size_t length, struct qb_lot *lot)
     for (size_t i = 0; i < lot->blocked_count; i++) lot->blocked[i] = qb_take_uint(&reader, 8);
     qb_take(&reader, lot->chain, QB_SHA256_BYTES);
     bool is_known = lot->status <= QB_STATUS_CANCELLED && lot->outcome <= QB_OUTCOME_CANCELLED;
-    return !reader.is_bad && is_known && reader.at == reader.length;
+    return !reader.is_bad && is_known && reader.at == reader.length && qb_lot_broken(lot) == NULL;
 }
 
 size_t qb_verdict_public_form(const struct qb_verdict *verdict,

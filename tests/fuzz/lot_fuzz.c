@@ -1,7 +1,7 @@
 #include "bidding/lot.h"
 #include "tests/fuzz/fuzz.h"
 
-/* A snapshot that is taken is written as the same bytes. */
+/* A snapshot that is taken holds its invariants and is written as the same bytes. */
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 {
@@ -10,6 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
     uint8_t *copy = copy_of(bytes, length);
 
     if (qb_lot_decode(copy, length, &lot)) {
+        qb_lot_check(&lot);
         QB_ASSERT(qb_lot_encode(&lot, again) == length);
         QB_ASSERT(memcmp(again, bytes, length) == 0);
     }
