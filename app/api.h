@@ -51,5 +51,4 @@ void qb_api_request(struct qb_api *api, struct qb_http_request *request);
 
 /* A WebSocket `auth {token}`: true and the identity, or false and what the error answer says. */
 QB_MUST_USE bool qb_api_identify_token(struct qb_api *api, const char *token,
-                                       struct qb_identity *identity,
-                                       struct qb_problem *problem);
+                                       struct qb_identity *identity, struct qb_problem *problem);

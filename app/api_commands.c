@@ -5,6 +5,7 @@
 
 #include "app/api_parts.h"
 #include "app/auction_form.h"
+#include "base/assert.h"
 
 static void command_answered(void *context, const struct qb_answer *answer)
 {
@@ -92,6 +93,7 @@ static void offer(struct qb_call *call, uint8_t type, const char *amount)
         qb_call_answer(call);
         return;
     }
+    QB_ASSERT(key != NULL);
     qb_bid_id(call->id, call->user.id, key, strlen(key), entry.bid_id);
     qb_call_command(call, &entry);
 }

@@ -40,6 +40,7 @@ static size_t read_list(const char *path, const char **list)
     size_t count = 0;
 
     if (file == NULL) qb_load_fail("cannot read %s: %s", path, strerror(errno));
+    /* cppcheck-suppress nullPointerRedundantCheck ; qb_load_fail() does not return */
     while (count < QB_LISTED_MAX && fgets(line, sizeof line, file) != NULL) {
         line[strcspn(line, "\n")] = '\0';
         list[count++] = strdup(line);

@@ -18,6 +18,7 @@ static struct qb_store_link *open_new(void)
     store = qb_store_sqlite_new(database);
     struct qb_store_link *link = store->ops->open(store, &error);
     qb_must(link != NULL, error.text);
+    /* cppcheck-suppress returnDanglingLifetime ; the link does not keep the error */
     return link;
 }
 
