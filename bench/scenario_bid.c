@@ -71,15 +71,15 @@ static void send_bid(struct run *run, struct qb_swarm *swarm)
     const struct qb_load_options *options = run->options;
     size_t round = run->sent / options->auction_count;
     size_t peer = (run->sent + round) % swarm->count;
+    long long max = options->base + (long long)(round + 1) * STEP;
     char text[256];
 
     int length =
         snprintf(text, sizeof text,
                  "{\"id\":%zu,\"do\":\"bid\",\"auction\":\"%s\",\"max\":%lld,\"currency\":\"USD\","
                  "\"key\":\"b%lld-%zu\"}",
-                 run->sent + 1, options->auctions[run->sent % options->auction_count],
-                 (long long)(options->base + (int64_t)(round + 1) * STEP), (long long)options->base,
-                 run->sent);
+                 run->sent + 1, options->auctions[run->sent % options->auction_count], max,
+                 (long long)options->base, run->sent);
     qb_peer_send(&swarm->peers[peer], text, (size_t)length);
     run->sent++;
 }

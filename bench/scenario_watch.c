@@ -99,12 +99,12 @@ static void send_bid(struct run *run)
     char text[256];
 
     run->bids++;
-    int length = snprintf(text, sizeof text,
-                          "{\"id\":%zu,\"do\":\"bid\",\"auction\":\"%s\",\"max\":%lld,"
-                          "\"currency\":\"USD\",\"key\":\"w%lld-%zu\"}",
-                          run->bids, options->auctions[0],
-                          (long long)(options->base + (int64_t)run->bids * STEP),
-                          (long long)options->base, run->bids);
+    long long max = options->base + (long long)run->bids * STEP;
+    int length =
+        snprintf(text, sizeof text,
+                 "{\"id\":%zu,\"do\":\"bid\",\"auction\":\"%s\",\"max\":%lld,"
+                 "\"currency\":\"USD\",\"key\":\"w%lld-%zu\"}",
+                 run->bids, options->auctions[0], max, (long long)options->base, run->bids);
     run->sent_us = qb_clock_mono_us();
     qb_peer_send(&run->swarm.peers[peer], text, (size_t)length);
 }
