@@ -132,6 +132,7 @@ static struct qb_edge_options edge_options(struct qb_io *io, int listen_fd)
         .url_bytes_max = (uint32_t)s->url_bytes_max,
         .headers_max = (uint32_t)s->headers_max,
         .body_bytes_max = (uint32_t)s->body_bytes_max,
+        .bodies_bytes_max = (uint64_t)s->bodies_bytes_max,
         .head_timeout_ms = (uint32_t)s->head_timeout_ms,
         .keep_alive_ms = (uint32_t)s->keep_alive_ms,
         .message_bytes_max = (uint32_t)s->message_bytes_max,

@@ -82,8 +82,9 @@ struct qb_edge_options {
     uint32_t url_bytes_max;
     uint32_t headers_max;
     uint32_t body_bytes_max;
-    uint32_t head_timeout_ms; /* for the whole head */
-    uint32_t keep_alive_ms;   /* between requests */
+    uint64_t bodies_bytes_max; /* of all threads together */
+    uint32_t head_timeout_ms;  /* for the whole head */
+    uint32_t keep_alive_ms;    /* between requests */
     uint32_t message_bytes_max;
     uint32_t messages_per_second; /* per connection */
     uint32_t messages_burst;

@@ -1,5 +1,6 @@
 #include "ws/http.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -156,8 +157,25 @@ int64_t qb_http_arrived_us(const struct qb_http_request *request)
     return request->arrived_us;
 }
 
+/* All threads share the memory, so they share the count. */
+static _Atomic uint64_t bodies_bytes;
+
+bool qb_http_body_hold(struct qb_http_request *request, size_t bytes, uint64_t most)
+{
+    uint64_t before = atomic_fetch_add(&bodies_bytes, bytes);
+
+    QB_ASSERT(request->body_held == 0);
+    if (bytes > most || before > most - bytes) {
+        (void)atomic_fetch_sub(&bodies_bytes, bytes);
+        return false;
+    }
+    request->body_held = bytes;
+    return true;
+}
+
 void qb_http_request_free(struct qb_http_request *request)
 {
+    (void)atomic_fetch_sub(&bodies_bytes, request->body_held);
     free(request->body);
     while (request->joined != NULL) {
         struct qb_http_joined *joined = request->joined;

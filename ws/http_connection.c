@@ -62,6 +62,7 @@ static struct qb_http_request *request_new(struct qb_connection *connection, con
     request->body = NULL;
     request->body_length = 0;
     request->body_room = 0;
+    request->body_held = 0;
     request->joined = NULL;
     (void)memset(&request->head, 0, offsetof(struct qb_http_head, fields));
     (void)memcpy(request->bytes, bytes, length);
@@ -139,6 +140,8 @@ static void begin_body(struct qb_connection *connection)
 /* A whole head of `length` bytes at the start of the input. */
 static void take_head(struct qb_connection *connection, size_t length)
 {
+    static const struct qb_http_refusal no_room = {
+        503, "bodies", "Too many uploads are under way. Try again in a few seconds."};
     struct qb_http_request *request = request_new(connection, connection->in, length);
     struct qb_http_refusal refusal = qb_http_head_parse(
         request->bytes, length, qb_server_limits(connection->server), &request->head);
@@ -151,6 +154,11 @@ static void take_head(struct qb_connection *connection, size_t length)
     }
     if (request->head.content_length == 0) {
         hand_up(connection);
+        return;
+    }
+    if (!qb_http_body_hold(request, (size_t)request->head.content_length,
+                           qb_server_limits(connection->server)->bodies_bytes_max)) {
+        refuse(connection, &no_room);
         return;
     }
     begin_body(connection);

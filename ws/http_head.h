@@ -19,7 +19,8 @@ struct qb_http_limits {
     uint32_t url_bytes_max;
     uint32_t headers_max; /* at most QB_HTTP_HEADERS_MAX */
     uint32_t body_bytes_max;
-    const char *hosts; /* comma-separated; empty: any */
+    uint64_t bodies_bytes_max; /* of all requests of the process together */
+    const char *hosts;         /* comma-separated; empty: any */
 };
 
 /* Why a request is refused before anybody sees it. */

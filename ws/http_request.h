@@ -21,10 +21,15 @@ struct qb_http_request {
     char *body; /* zero-terminated; null without one */
     size_t body_length;
     size_t body_room;
+    size_t body_held; /* of the bytes that all bodies may take */
     int64_t arrived_us;
     struct qb_http_joined *joined; /* of headers that were asked for */
     char bytes[];
 };
+
+/* Takes `bytes` for the body out of the `most` that all bodies of the process may take together,
+ * given back when the request is freed. False: they are used up. Any thread. */
+QB_MUST_USE bool qb_http_body_hold(struct qb_http_request *request, size_t bytes, uint64_t most);
 
 /* Frees a request and what it holds. */
 void qb_http_request_free(struct qb_http_request *request);

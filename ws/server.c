@@ -326,9 +326,9 @@ struct qb_server *qb_server_new(const struct qb_edge_options *options,
     server->options = *options;
     server->hosts = strdup(options->hosts != NULL ? options->hosts : "");
     QB_ASSERT(server->hosts != NULL);
-    server->limits =
-        (struct qb_http_limits){options->head_bytes_max, options->url_bytes_max,
-                                options->headers_max, options->body_bytes_max, server->hosts};
+    server->limits = (struct qb_http_limits){options->head_bytes_max,   options->url_bytes_max,
+                                             options->headers_max,      options->body_bytes_max,
+                                             options->bodies_bytes_max, server->hosts};
     server->handlers = handlers;
     server->context = context;
     server->loop = options->loop;

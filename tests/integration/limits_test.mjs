@@ -1,5 +1,6 @@
 // Every limit, one beyond it: a clear code, and when to come back.
 import assert from 'node:assert/strict';
+import { connect } from 'node:net';
 import test from 'node:test';
 import { Client } from './client.mjs';
 import { until, withServer } from './kit.mjs';
@@ -115,3 +116,17 @@ test('sizes: the largest passes, one byte more does not', () => withServer({}, a
     (got) => got.includes('}'));
   assert.match(head.toString(), /^HTTP\/1\.1 431 /);
 }));
+
+test('bodies together have a limit, and a body that is gone gives its room back', () => withServer(
+  { 'bodies-bytes-max': 65536, 'body-bytes-max': 65536 }, async (server) => {
+    const post = () => fetch(server.url('/api/users'), {
+      method: 'POST', headers: { 'Content-Type': 'application/json' }, body: ' '.repeat(10000),
+    });
+    assert.equal((await post()).status, 400);
+    const slow = connect(server.port, '127.0.0.1');
+    slow.on('error', () => {});
+    slow.write('POST /api/users HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 60000\r\n\r\n');
+    await until(async () => (await post()).status === 503, 'the room is used up');
+    slow.destroy();
+    await until(async () => (await post()).status === 400, 'the room is free again');
+  }));
