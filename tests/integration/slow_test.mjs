@@ -31,7 +31,8 @@ test('watchers that never read hold up nobody', { timeout: 120000 }, () => withS
       if (i === 100) rss = server.rssKib();
     }
     const grown = server.rssKib() - rss;
-    assert.ok(grown < 4096, `${grown} KiB for 500 updates to 20 sockets that do not read`);
+    // A sanitizer keeps what was freed for a while; then growth says nothing.
+    assert.ok(grown < 4096 || process.env.ASAN_OPTIONS !== undefined, `${grown} KiB for 500 updates to 20 sockets that do not read`);
     for (const socket of deaf) socket.destroy();
     await Promise.all([...bidders, reader].map((c) => c.close()));
   }));

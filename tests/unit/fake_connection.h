@@ -40,7 +40,11 @@ void qb_connection_send(struct qb_connection *connection, const struct qb_frame 
     QB_ASSERT(connection->closes == 0);
     QB_ASSERT(connection->count < SENT_MAX);
     if (connection->takes > 0) connection->takes--;
-    connection->sent[connection->count++] = strndup((const char *)frame->bytes, frame->length);
+    char *text = malloc(frame->length + 1);
+    QB_ASSERT(text != NULL);
+    (void)memcpy(text, frame->bytes, frame->length);
+    text[frame->length] = '\0';
+    connection->sent[connection->count++] = text;
 }
 
 void qb_connection_want_writable(struct qb_connection *connection)
