@@ -12,7 +12,7 @@ static const struct {
     /* clang-format off */
     {"USD", 2}, {"EUR", 2}, {"GBP", 2}, {"JPY", 0}, {"KRW", 0}, {"ISK", 0}, {"CLP", 0},
     {"VND", 0}, {"KWD", 3}, {"BHD", 3}, {"OMR", 3}, {"JOD", 3}, {"TND", 3},
-    {"usd", -1}, {"XXX", -1}, {"US", -1}, {"", -1},
+    {"usd", -1}, {"ZZZ", -1}, {"US", -1}, {"", -1},
     /* clang-format on */
 };
 
