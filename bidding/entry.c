@@ -63,6 +63,14 @@ size_t qb_entry_encode(const struct qb_entry *entry, uint8_t *bytes)
     return writer.length;
 }
 
+/* Whether the fold can take it: times that cannot overflow, and rules that it can work by. */
+static bool is_foldable(const struct qb_entry *entry)
+{
+    return qb_time_is_in_range(entry->recv_us) && qb_time_is_in_range(entry->now_us) &&
+           qb_time_is_in_range(entry->end_us) &&
+           (entry->rules == NULL || qb_rules_are_foldable(entry->rules));
+}
+
 bool qb_entry_decode(const uint8_t *bytes, size_t length, struct qb_entry *entry,
                      struct qb_rules *rules)
 {
@@ -96,7 +104,7 @@ bool qb_entry_decode(const uint8_t *bytes, size_t length, struct qb_entry *entry
         qb_rules_take(&reader, rules);
         entry->rules = rules;
     }
-    return !reader.is_bad && reader.at == reader.length;
+    return !reader.is_bad && reader.at == reader.length && is_foldable(entry);
 }
 
 void qb_entry_content(const struct qb_entry *entry, uint8_t digest[QB_SHA256_BYTES])

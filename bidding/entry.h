@@ -83,7 +83,8 @@ size_t qb_entry_encode(const struct qb_entry *entry, uint8_t *bytes);
 
 /*
  * Reads what qb_entry_encode() wrote, of this version or the one before. Strict: false for
- * anything else, without reading past `length`.
+ * anything else, for times out of range and for an OPEN by whose rules the fold cannot work,
+ * without reading past `length`.
  *
  * rules    filled for an OPEN, to which entry->rules then points; may not be null
  */

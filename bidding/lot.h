@@ -168,7 +168,8 @@ size_t qb_verdict_public_form(const struct qb_verdict *verdict,
 #define QB_LOT_BYTES_MAX 4096
 
 /* The state as bytes of a version, for snapshots. Returns the length; room QB_LOT_BYTES_MAX.
- * Bytes that are not the whole of a lot whose invariants hold are refused: false. */
+ * Bytes that are not the whole of a lot whose invariants hold, and from which the fold can go on,
+ * are refused: false. */
 size_t qb_lot_encode(const struct qb_lot *lot, uint8_t *bytes);
 QB_MUST_USE bool qb_lot_decode(const uint8_t *bytes, size_t length, struct qb_lot *lot);
 

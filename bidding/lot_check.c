@@ -25,6 +25,7 @@ static const char *broken_of_leader(const struct qb_lot *lot)
     HOLDS(lot->m1_seq >= 2);
     HOLDS(lot->m1_seq <= lot->seq);
     if (lot->second == 0) return NULL;
+    HOLDS(lot->m2 >= 1);
     HOLDS(lot->m2 <= lot->m1);
     HOLDS(lot->price >= lot->m2);
     return NULL;

@@ -38,6 +38,16 @@ size_t qb_lot_encode(const struct qb_lot *lot, uint8_t *bytes)
     return writer.length;
 }
 
+/* Whether the fold can go on from here: rules that it can work by, and times and counts that
+ * cannot overflow. The fold keeps them so; bytes from a disk need not be. */
+static bool is_in_range(const struct qb_lot *lot)
+{
+    return qb_rules_are_foldable(&lot->rules) && qb_time_is_in_range(lot->ends_at_us) &&
+           qb_time_is_in_range(lot->accepted_t_us) && qb_time_is_in_range(lot->now_us) &&
+           qb_time_is_in_range(lot->remaining_us) && lot->accepted < lot->seq &&
+           lot->accepted < UINT32_MAX && lot->seq < UINT64_MAX;
+}
+
 bool qb_lot_decode(const uint8_t *bytes, size_t length, struct qb_lot *lot)
 {
     struct qb_reader reader = {.bytes = bytes, .length = length};
@@ -72,7 +82,8 @@ bool qb_lot_decode(const uint8_t *bytes, size_t length, struct qb_lot *lot)
     for (size_t i = 0; i < lot->blocked_count; i++) lot->blocked[i] = qb_take_uint(&reader, 8);
     qb_take(&reader, lot->chain, QB_SHA256_BYTES);
     bool is_known = lot->status <= QB_STATUS_CANCELLED && lot->outcome <= QB_OUTCOME_CANCELLED;
-    return !reader.is_bad && is_known && reader.at == reader.length && qb_lot_broken(lot) == NULL;
+    return !reader.is_bad && is_known && reader.at == reader.length && is_in_range(lot) &&
+           qb_lot_broken(lot) == NULL;
 }
 
 size_t qb_verdict_public_form(const struct qb_verdict *verdict,

@@ -164,6 +164,7 @@ static const char *times_problem(const struct qb_rules *rules, const char **fiel
     if (rules->ends_at_us - rules->starts_at_us > longest_us) {
         return "An auction lasts a year at most.";
     }
+    if (rules->ends_at_us > QB_TIME_US_MAX) return "The end is too far in the future.";
     *field = "soft_close";
     if (rules->soft_window_us < 0 || rules->soft_window_us > longest_us ||
         rules->soft_extend_us < 0 || rules->soft_extend_us > longest_us) {
@@ -172,6 +173,7 @@ static const char *times_problem(const struct qb_rules *rules, const char **fiel
     if (rules->hard_end_us != 0 && rules->hard_end_us < rules->ends_at_us) {
         return "The hard end is not before the end.";
     }
+    if (rules->hard_end_us > QB_TIME_US_MAX) return "The hard end is too far in the future.";
     *field = "drain";
     if (rules->drain_us < 0 || rules->drain_us > 60 * INT64_C(1000000)) {
         return "The drain is 0 to 60 seconds.";
@@ -207,4 +209,14 @@ const char *qb_rules_problem(const struct qb_rules *rules, const char **field)
     *field = "increments";
     problem = table_problem(&rules->table);
     return problem != NULL ? problem : times_problem(rules, field);
+}
+
+bool qb_rules_are_foldable(const struct qb_rules *rules)
+{
+    const char *field = NULL;
+
+    return rules->version >= 1 && rules->version <= QB_RULES_VERSION &&
+           rules->currency[QB_CURRENCY_BYTES - 1] == '\0' &&
+           amounts_problem(rules, &field) == NULL && table_problem(&rules->table) == NULL &&
+           times_problem(rules, &field) == NULL;
 }

@@ -14,6 +14,14 @@
 /* The version of the rules that this program writes; it decides all versions from 1 up to it. */
 #define QB_RULES_VERSION 1
 
+/* No time in rules, entries or state is later: sums of a few cannot overflow. */
+#define QB_TIME_US_MAX (INT64_MAX / 4)
+
+static inline bool qb_time_is_in_range(qb_time_us time_us)
+{
+    return time_us >= 0 && time_us <= QB_TIME_US_MAX;
+}
+
 #define QB_INCREMENT_ROWS_MAX 24
 #define QB_SECRET_BYTES       32
 
@@ -76,3 +84,7 @@ const char *qb_increment_preset_name(size_t index);
  * buy-now of 130 % of start and at least the reserve, start before end, amounts within 2^53).
  */
 const char *qb_rules_problem(const struct qb_rules *rules, const char **field);
+
+/* Whether the fold can work by these rules without breaking what it asserts: asked of rules that
+ * come as bytes. Weaker than qb_rules_problem(), which says what may be opened today. */
+bool qb_rules_are_foldable(const struct qb_rules *rules);

@@ -29,38 +29,53 @@ static void any_bytes(struct qb_random *random, void *bytes, size_t length)
     }
 }
 
-/* Random in every field; the encoding asks nothing of what the fields mean. */
+static qb_time_us any_time(struct qb_random *random)
+{
+    static const qb_time_us edges[] = {0, 1, QB_TIME_US_MAX};
+    uint64_t pick = qb_random_below(random, 2 * QB_COUNT(edges));
+
+    if (pick < QB_COUNT(edges)) return edges[pick];
+    return (qb_time_us)qb_random_below(random, QB_TIME_US_MAX);
+}
+
+/* Random in every member, but such that they may open an auction. */
 static struct qb_rules any_rules(struct qb_random *random)
 {
+    const int64_t tick = 1 + (int64_t)qb_random_below(random, 1000);
+    const int64_t start = tick * (1 + (int64_t)qb_random_below(random, 1000));
+    const qb_time_us starts_us = any_time(random) / 2;
+    const qb_time_us ends_us = starts_us + 1 + (qb_time_us)qb_random_below(random, 1U << 31);
     struct qb_rules rules = {
         .version = QB_RULES_VERSION,
         .kind = QB_AUCTION_ENGLISH,
         .self_raise = (uint8_t)qb_random_below(random, 2),
         .retraction = (uint8_t)qb_random_below(random, 2),
         .reserve_style = (uint8_t)qb_random_below(random, 2),
-        .is_without_reserve = qb_random_below(random, 2) == 1,
         .currency = "EUR",
         .seller = 1 + qb_random_below(random, 1000),
-        .tick = any_int(random),
-        .cap = any_int(random),
-        .start_price = any_int(random),
-        .reserve = any_int(random),
-        .buy_now = any_int(random),
-        .starts_at_us = any_int(random),
-        .ends_at_us = any_int(random),
-        .soft_window_us = any_int(random),
-        .soft_extend_us = any_int(random),
+        .tick = tick,
+        .cap = QB_AMOUNT_MAX - (int64_t)qb_random_below(random, 1000),
+        .start_price = start,
+        .reserve = qb_random_below(random, 2) == 1 ? 2 * start : QB_AMOUNT_NONE,
+        .buy_now = qb_random_below(random, 2) == 1 ? 3 * start : QB_AMOUNT_NONE,
+        .starts_at_us = starts_us,
+        .ends_at_us = ends_us,
+        .soft_window_us = (int64_t)qb_random_below(random, 1U << 31),
+        .soft_extend_us = (int64_t)qb_random_below(random, 1U << 31),
         .max_extensions = (uint32_t)any_int(random),
-        .hard_end_us = any_int(random),
-        .drain_us = any_int(random),
-        .min_resume_us = any_int(random),
-        .table.row_count = (uint8_t)qb_random_below(random, QB_INCREMENT_ROWS_MAX + 1),
+        .hard_end_us = qb_random_below(random, 2) == 1 ? ends_us + 77 : 0,
+        .drain_us = (int64_t)qb_random_below(random, 1000000),
+        .min_resume_us = (int64_t)qb_random_below(random, 1U << 31),
+        .table.row_count = (uint8_t)(1 + qb_random_below(random, QB_INCREMENT_ROWS_MAX)),
     };
 
+    rules.is_without_reserve = rules.reserve == QB_AMOUNT_NONE && qb_random_below(random, 2) == 1;
     any_bytes(random, rules.secret, sizeof rules.secret);
-    for (size_t i = 0; i < rules.table.row_count; i++) {
-        rules.table.rows[i] =
-            (struct qb_increment_row){.from = any_int(random), .step = any_int(random)};
+    for (int64_t i = 0; i < rules.table.row_count; i++) {
+        rules.table.rows[i] = (struct qb_increment_row){
+            .from = i * 1000 + (int64_t)qb_random_below(random, 1000),
+            .step = 1 + i * 50 + (int64_t)qb_random_below(random, 50),
+        };
     }
     return rules;
 }
@@ -79,10 +94,10 @@ static struct qb_entry any_entry(struct qb_random *random, uint8_t type,
         .actor = (uint64_t)any_int(random),
         .max = any_int(random),
         .allowance = any_int(random),
-        .recv_us = any_int(random),
-        .now_us = any_int(random),
+        .recv_us = any_time(random),
+        .now_us = any_time(random),
         .target_seq = (uint64_t)any_int(random),
-        .end_us = any_int(random),
+        .end_us = any_time(random),
         .text_length = (uint16_t)qb_random_below(random, QB_REASON_BYTES_MAX + 1),
         .rules = type == QB_ENTRY_OPEN ? rules : NULL,
     };
@@ -187,6 +202,46 @@ QB_TEST(a_changed_byte_is_refused_or_means_something_else)
             bytes[i / 8] ^= (uint8_t)(1U << (i % 8));
         }
     }
+}
+
+static bool is_read(const struct qb_entry *entry)
+{
+    uint8_t bytes[QB_ENTRY_BYTES_MAX];
+    struct qb_entry read;
+    struct qb_rules rules;
+    size_t length = qb_entry_encode(entry, bytes);
+
+    return qb_entry_decode(bytes, length, &read, &rules);
+}
+
+/* The fold asserts what these would break, and a damaged row must not end the process. */
+QB_TEST(what_the_fold_cannot_take_is_refused)
+{
+    struct qb_random random;
+
+    qb_random_seed(&random, 25);
+    struct qb_rules rules = any_rules(&random);
+    const struct qb_entry open = any_entry(&random, QB_ENTRY_OPEN, &rules);
+    QB_EXPECT(is_read(&open), "as it was");
+    rules.table.rows[0].step = 0;
+    QB_EXPECT(!is_read(&open), "no step");
+    rules = any_rules(&random);
+    rules.tick = 0;
+    QB_EXPECT(!is_read(&open), "no tick");
+    rules = any_rules(&random);
+    rules.version = QB_RULES_VERSION + 1;
+    QB_EXPECT(!is_read(&open), "rules of a later version");
+
+    const struct qb_entry good = any_entry(&random, QB_ENTRY_BID, NULL);
+    struct qb_entry bad = good;
+    bad.now_us = QB_TIME_US_MAX + 1;
+    QB_EXPECT(!is_read(&bad), "a time that overflows");
+    bad = good;
+    bad.recv_us = -1;
+    QB_EXPECT(!is_read(&bad), "a stamp before all time");
+    bad = good;
+    bad.end_us = INT64_MAX;
+    QB_EXPECT(!is_read(&bad), "an end that overflows");
 }
 
 QB_TEST(the_largest_entry_fits)
