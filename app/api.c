@@ -260,10 +260,12 @@ static void identify(struct qb_call *call, struct qb_store_link *link)
     qb_id id = call->user.id;
 
     if (call->has_login) {
+        call->user.id = 0; /* a login that is gone is not mended by a token beside it */
         enum qb_store_result found =
             qb_call_ops(call)->login_find(link, call->hash, &login, &error);
         if (!qb_call_stored(call, found, "login_find", &error)) return;
         if (login.expires_us <= qb_clock_wall_us()) return;
+        if (id != 0 && id != login.user) return; /* the token is somebody else's */
         id = login.user;
         call->expires_us = login.expires_us;
         call->login = qb_login_name(call->hash);
