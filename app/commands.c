@@ -90,6 +90,12 @@ static void take_entry(const struct qb_commands *commands, struct qb_session *se
         .allowance = -1,
     };
 
+    if (type != QB_ENTRY_RETRACT && (identity->roles & QB_ROLE_BIDDER) == 0) {
+        qb_session_error(session, command->id, "forbidden",
+                         "This account may not bid. Ask the operator for the role of a bidder.",
+                         false, 0, NULL);
+        return;
+    }
     if (type != QB_ENTRY_RETRACT) {
         (void)memcpy(entry.currency, command->currency, sizeof entry.currency);
     }
