@@ -359,8 +359,8 @@ void qb_replica_free(struct qb_replica **replica)
     *replica = NULL;
     if (old == NULL) return;
     stop_threads(old);
-    qb_work_pool_free(&old->store_pool);
-    qb_work_pool_free(&old->password_pool);
+    qb_work_pool_stop(old->password_pool);
+    qb_work_pool_stop(old->store_pool);
     qb_archiver_free(&old->archiver);
     settle_mailboxes(old);
     for (unsigned i = 0; i < old->io_count; i++) {
@@ -370,6 +370,8 @@ void qb_replica_free(struct qb_replica **replica)
     }
     qb_data_close(&old->data);
     settle_mailboxes(old);
+    qb_work_pool_free(&old->store_pool);
+    qb_work_pool_free(&old->password_pool);
     qb_runners_free(&old->runners);
     qb_bus_free(&old->bus);
     for (unsigned i = 0; i < old->io_count; i++) qb_loop_free(&old->io[i].loop);

@@ -94,17 +94,23 @@ struct qb_work_pool *qb_work_pool_new(const struct qb_work_options *options)
     return pool;
 }
 
+void qb_work_pool_stop(struct qb_work_pool *pool)
+{
+    if (pool == NULL || pool->is_ending) return;
+    (void)pthread_mutex_lock(&pool->lock);
+    pool->is_ending = true;
+    (void)pthread_cond_broadcast(&pool->changed);
+    (void)pthread_mutex_unlock(&pool->lock);
+    for (unsigned i = 0; i < pool->options.threads; i++) (void)pthread_join(pool->threads[i], NULL);
+}
+
 void qb_work_pool_free(struct qb_work_pool **pool)
 {
     struct qb_work_pool *old = *pool;
 
     *pool = NULL;
     if (old == NULL) return;
-    (void)pthread_mutex_lock(&old->lock);
-    old->is_ending = true;
-    (void)pthread_cond_broadcast(&old->changed);
-    (void)pthread_mutex_unlock(&old->lock);
-    for (unsigned i = 0; i < old->options.threads; i++) (void)pthread_join(old->threads[i], NULL);
+    qb_work_pool_stop(old);
     (void)pthread_cond_destroy(&old->changed);
     (void)pthread_mutex_destroy(&old->lock);
     free(old->tasks);

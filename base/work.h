@@ -24,7 +24,11 @@ struct qb_work_options {
 
 struct qb_work_pool *qb_work_pool_new(const struct qb_work_options *options);
 
-/* Finishes the jobs that wait, ends the threads. Answers may still arrive in mailboxes. */
+/* Finishes the jobs that wait, ends the threads and refuses new jobs. Answers may still arrive in
+ * mailboxes, and whoever gets one may still submit. One thread, once; null is fine. */
+void qb_work_pool_stop(struct qb_work_pool *pool);
+
+/* Stops the pool unless it is stopped, and frees it. */
 void qb_work_pool_free(struct qb_work_pool **pool);
 
 /* Runs run(job, worker) on a worker, then posts done(job) to `mailbox`. `job` is kept. False when
