@@ -94,6 +94,10 @@ test('a logout closes the sockets of its login, and of no other', () => withServ
   await other.close();
   const renewed = await server.call('POST', '/api/sessions/renew', { body: { session: login.session } });
   assert.ok(renewed.token.length > 100);
+  const forged = await server.request('POST', '/api/sessions/renew', {
+    token: renewed.token, body: { session: login.session.replace(/./g, 'A') },
+  });
+  assert.equal(forged.status, 401, 'a token does not renew itself beside a session that is none');
 }));
 
 test('a wrong password and an unknown account get the same answer', () => withServer({}, async (server) => {
