@@ -58,6 +58,17 @@ QB_TEST(a_window_never_holds_more_than_its_slots)
     }
 }
 
+QB_TEST(a_resend_after_the_window_counts)
+{
+    struct qb_bid_log *log = empty_log(SLOTS);
+
+    QB_EXPECT_EQ(admit(log, 1, 0), 0, "at first");
+    QB_EXPECT_EQ(admit(log, 1, MINUTE), 0, "a window later");
+    QB_EXPECT_EQ(admit(log, 2, MINUTE), 0, "another");
+    QB_EXPECT_EQ(admit(log, 3, MINUTE), 0, "in the place of the first");
+    QB_EXPECT_EQ(admit(log, 4, MINUTE), MINUTE, "three are in the window");
+}
+
 QB_TEST(who_waits_as_told_is_let_through)
 {
     struct qb_bid_log *log = empty_log(SLOTS);

@@ -99,12 +99,14 @@ QB_TEST(no_part_of_a_state_is_a_state)
 /* Goes on with a state that was read: no value in it may bring the process down. */
 static void go_on_with(const struct qb_lot *read)
 {
-    static const enum qb_entry_type orders[] = {QB_ENTRY_RESUME, QB_ENTRY_BID, QB_ENTRY_BUY_NOW,
-                                                QB_ENTRY_BLOCK, QB_ENTRY_CLOSE};
+    static const enum qb_entry_type orders[] = {QB_ENTRY_RESUME,  QB_ENTRY_BID,   QB_ENTRY_BID,
+                                                QB_ENTRY_BUY_NOW, QB_ENTRY_BLOCK, QB_ENTRY_CLOSE};
     struct qb_lot lot = *read;
 
     for (size_t i = 0; i < QB_COUNT(orders) && lot.seq < UINT64_MAX; i++) {
-        struct qb_entry entry = bid_of(CAT, lot.rules.cap / 2);
+        /* The leader raises first, which works with the second maximum as it was read. */
+        qb_id bidder = orders[i] == QB_ENTRY_BID && i < 2 ? BOB : CAT;
+        struct qb_entry entry = bid_of(bidder, lot.rules.cap / 2 + (int64_t)i);
         entry.type = (uint8_t)orders[i];
         entry.seq = lot.seq + 1;
         entry.now_us = 198 * S + (qb_time_us)i;

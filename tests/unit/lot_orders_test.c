@@ -97,15 +97,17 @@ QB_TEST(who_holds_raises_without_moving_the_price)
     }
 }
 
-QB_TEST(holding_still_meets_the_reserve)
+QB_TEST(a_preview_does_not_tell_the_reserve)
 {
-    begin();
-    world.rules.self_raise = QB_SELF_RAISE_HOLD;
-    world.rules.reserve = 9000;
-    start();
-    (void)bid(ANN, 6000, 110 * S);
-    QB_EXPECT_EQ(qb_lot_preview_raise(&world.lot, ANN, 9500), 5000, "the reserve is not told");
-    QB_EXPECT_EQ(bid(ANN, 9500, 111 * S).price, 9000, "but met");
+    for (int style = QB_SELF_RAISE_COMPLETE; style <= QB_SELF_RAISE_HOLD; style++) {
+        begin();
+        world.rules.self_raise = (uint8_t)style;
+        world.rules.reserve = 9000;
+        start();
+        (void)bid(ANN, 6000, 110 * S);
+        QB_EXPECT_EQ(qb_lot_preview_raise(&world.lot, ANN, 9500), 5000, "by competition alone");
+        QB_EXPECT_EQ(bid(ANN, 9500, 111 * S).price, 9000, "the raise meets it all the same");
+    }
 }
 
 static struct qb_verdict buy(qb_id bidder, int64_t price, qb_time_us now_us)

@@ -216,6 +216,17 @@ QB_TEST(a_late_bid_moves_the_end)
     }
 }
 
+QB_TEST(a_raise_moves_no_end_even_when_it_moves_the_price)
+{
+    begin();
+    start();
+    (void)bid(ANN, 6000, 110 * S);
+    (void)bid(BOB, 6000, 111 * S); /* a tie: Ann leads at 60.00 */
+    struct qb_verdict verdict = bid(ANN, 9000, 195 * S);
+    QB_EXPECT_EQ(verdict.price, 6100, "the price moves");
+    QB_EXPECT_EQ(verdict.ends_at_us, 200 * S, "the end does not");
+}
+
 QB_TEST(sudden_death_moves_no_end)
 {
     begin();
