@@ -9,6 +9,7 @@
 
 #include "app/cases_parts.h"
 #include "base/assert.h"
+#include "base/clock.h"
 
 #define FILE_BYTES_MAX (64U << 20)
 
@@ -17,6 +18,29 @@ int64_t qb_case_int(const struct qb_json *object, const char *name, int64_t othe
     int64_t value = otherwise;
 
     return qb_json_integer(qb_json_member(object, name), &value) ? value : otherwise;
+}
+
+int64_t qb_case_time_us(const struct qb_json *object, const char *name, int64_t otherwise_ms)
+{
+    const int64_t last_ms = INT64_C(1) << 50;
+    int64_t time_ms = qb_case_int(object, name, otherwise_ms);
+
+    if (time_ms > last_ms) time_ms = last_ms;
+    if (time_ms < -last_ms) time_ms = -last_ms;
+    return time_ms * QB_MS_US;
+}
+
+bool qb_case_rules_are_sound(const struct qb_rules *rules)
+{
+    const struct qb_increment_table *table = &rules->table;
+    bool is_sound = rules->tick >= 1 && rules->start_price >= 1 &&
+                    rules->start_price <= QB_AMOUNT_MAX && rules->drain_us >= 0;
+
+    for (size_t i = 0; i < table->row_count; i++) {
+        int64_t step = table->rows[i].step;
+        is_sound = is_sound && step >= 1 && step <= QB_AMOUNT_MAX;
+    }
+    return is_sound;
 }
 
 bool qb_case_is_true(const struct qb_json *object, const char *name)

@@ -12,7 +12,7 @@
 #include "bidding/lot.h"
 
 #define STEPS_MAX 4096
-#define NAMES_MAX 64
+#define NAMES_MAX (STEPS_MAX + 1) /* the seller, and one bidder a step */
 #define AUCTION   1
 
 struct remembered { /* the first answer to a key */
@@ -24,7 +24,7 @@ struct remembered { /* the first answer to a key */
 struct auction {
     struct qb_lot lot;
     struct qb_rules rules;
-    char names[NAMES_MAX][40]; /* bidder id is the place + 1 */
+    const char *names[NAMES_MAX]; /* the file's; bidder id is the place + 1 */
     size_t name_count;
     struct qb_bid_record records[STEPS_MAX];
     size_t record_count;
@@ -41,8 +41,7 @@ static qb_id id_of(struct auction *auction, const char *name)
         if (strcmp(auction->names[i], name) == 0) return i + 1;
     }
     QB_ASSERT(auction->name_count < NAMES_MAX);
-    size_t length = strnlen(name, sizeof auction->names[0] - 1);
-    (void)memcpy(auction->names[auction->name_count], name, length);
+    auction->names[auction->name_count] = name;
     return ++auction->name_count;
 }
 
@@ -68,13 +67,13 @@ static bool read_rules(struct auction *auction, const struct qb_json *file,
         .start_price = qb_case_int(settings, "start_price", 1),
         .reserve = qb_case_int(settings, "reserve_price", QB_AMOUNT_NONE),
         .buy_now = qb_case_int(settings, "buy_now_price", QB_AMOUNT_NONE),
-        .starts_at_us = qb_case_int(settings, "starts_at", 0) * QB_MS_US,
-        .ends_at_us = qb_case_int(settings, "ends_at", 0) * QB_MS_US,
-        .soft_window_us = qb_case_int(soft, "window_ms", 0) * QB_MS_US,
-        .soft_extend_us = qb_case_int(soft, "extend_ms", 0) * QB_MS_US,
+        .starts_at_us = qb_case_time_us(settings, "starts_at", 0),
+        .ends_at_us = qb_case_time_us(settings, "ends_at", 0),
+        .soft_window_us = qb_case_time_us(soft, "window_ms", 0),
+        .soft_extend_us = qb_case_time_us(soft, "extend_ms", 0),
         .max_extensions = (uint32_t)qb_case_int(soft, "max_extensions", 0),
-        .hard_end_us = qb_case_int(soft, "hard_end", 0) * QB_MS_US,
-        .min_resume_us = qb_case_int(settings, "min_resume_ms", 120000) * QB_MS_US,
+        .hard_end_us = qb_case_time_us(soft, "hard_end", 0),
+        .min_resume_us = qb_case_time_us(settings, "min_resume_ms", 120000),
         .secret = {1},
     };
     if (strlen(currency) != 3) return false;
@@ -89,15 +88,16 @@ static bool read_rules(struct auction *auction, const struct qb_json *file,
         rules->reserve_style = QB_RESERVE_SHOW_MAX;
     }
     auction->limits = qb_json_member(settings, "exposure_limits");
-    return qb_case_table(file, settings, "increment_table", &rules->table);
+    return qb_case_table(file, settings, "increment_table", &rules->table) &&
+           qb_case_rules_are_sound(rules);
 }
 
-static struct qb_verdict append(struct auction *auction, struct qb_entry *entry, int64_t t_ms)
+static struct qb_verdict append(struct auction *auction, struct qb_entry *entry, qb_time_us t_us)
 {
     entry->auction = AUCTION;
     entry->epoch = 1;
     entry->seq = auction->lot.seq + 1;
-    entry->now_us = t_ms * QB_MS_US;
+    entry->now_us = t_us;
     struct qb_verdict verdict =
         qb_lot_fold(&auction->lot, entry, auction->records, auction->record_count);
     bool is_bid = verdict.code >= QB_VERDICT_LEADING && verdict.code <= QB_VERDICT_RAISED;
@@ -116,13 +116,13 @@ static struct qb_verdict append(struct auction *auction, struct qb_entry *entry,
     return verdict;
 }
 
-static void close_if_due(struct auction *auction, int64_t t_ms)
+static void close_if_due(struct auction *auction, qb_time_us t_us)
 {
     struct qb_entry close = {.type = QB_ENTRY_CLOSE, .max = QB_AMOUNT_NONE, .allowance = -1};
     bool is_due = auction->lot.status == QB_STATUS_OPEN &&
-                  t_ms * QB_MS_US >= auction->lot.ends_at_us + auction->rules.drain_us;
+                  t_us >= auction->lot.ends_at_us + auction->rules.drain_us;
 
-    if (is_due) (void)append(auction, &close, t_ms);
+    if (is_due) (void)append(auction, &close, t_us);
 }
 
 /* Every op of the format, the entry it makes and its result when it has effect. */
@@ -176,7 +176,7 @@ static void make_entry(struct auction *auction, const struct op *op, const struc
         .max = QB_AMOUNT_NONE,
         .allowance = -1,
         .target_seq = op->type == QB_ENTRY_VOID ? target_of(auction, event) : 0,
-        .end_us = qb_case_int(event, "ends_at", 0) * QB_MS_US,
+        .end_us = qb_case_time_us(event, "ends_at", 0),
     };
     if (op->type == QB_ENTRY_CANCEL && strcmp(by, "SELLER") == 0) entry->by = QB_ACTOR_SELLER;
     if (op->type == QB_ENTRY_RETRACT && strcmp(by, "SELLER") == 0) entry->by = QB_ACTOR_SELLER;
@@ -235,7 +235,7 @@ static void run_event(struct auction *auction, const struct op *op, const struct
             return;
         }
     }
-    struct qb_verdict verdict = append(auction, &entry, qb_case_int(event, "t", 0));
+    struct qb_verdict verdict = append(auction, &entry, qb_case_time_us(event, "t", 0));
     result_of(op, &verdict, result);
     if (key == NULL) return;
     struct remembered *first = &auction->remembered[auction->remembered_count++];
@@ -276,13 +276,13 @@ static void compare_bool(const struct qb_json *expect, const char *name, bool se
     }
 }
 
-static const char *state_name(const struct qb_lot *lot, int64_t t_ms)
+static const char *state_name(const struct qb_lot *lot, qb_time_us t_us)
 {
     static const char *const names[] = {
         [QB_STATUS_NONE] = "DRAFT",    [QB_STATUS_OPEN] = "OPEN",
         [QB_STATUS_PAUSED] = "PAUSED", [QB_STATUS_SOLD] = "SOLD",
         [QB_STATUS_UNSOLD] = "UNSOLD", [QB_STATUS_CANCELLED] = "CANCELLED"};
-    bool is_early = lot->status == QB_STATUS_OPEN && t_ms * QB_MS_US < lot->rules.starts_at_us;
+    bool is_early = lot->status == QB_STATUS_OPEN && t_us < lot->rules.starts_at_us;
 
     return is_early ? "SCHEDULED" : names[lot->status];
 }
@@ -303,12 +303,12 @@ static void compare_reserve(const struct qb_lot *lot, const struct qb_json *expe
     if (!is_same) qb_case_differs(why, where, "reserve_met", expected, seen);
 }
 
-static void compare_state(const struct auction *auction, const struct qb_json *expect, int64_t t_ms,
-                          const char *where, struct qb_text *why)
+static void compare_state(const struct auction *auction, const struct qb_json *expect,
+                          qb_time_us t_us, const char *where, struct qb_text *why)
 {
     const struct qb_lot *lot = &auction->lot;
 
-    compare_text(expect, "state", state_name(lot, t_ms), where, why);
+    compare_text(expect, "state", state_name(lot, t_us), where, why);
     compare_int(expect, "price", lot->price, where, why);
     compare_text(expect, "leader", name_of(auction, lot->leader), where, why);
     compare_int(expect, "min_next", qb_lot_minimum(lot), where, why);
@@ -326,7 +326,7 @@ static void compare_final(struct auction *auction, const struct qb_json *final, 
     const struct qb_json *chance = qb_json_member(final, "second_chance");
     int64_t offer = QB_AMOUNT_NONE;
 
-    compare_text(final, "state", state_name(lot, INT64_MAX / QB_MS_US), "final", why);
+    compare_text(final, "state", state_name(lot, INT64_MAX), "final", why);
     compare_text(final, "outcome", outcomes[lot->outcome], "final", why);
     compare_text(final, "winner", name_of(auction, lot->winner), "final", why);
     compare_int(final, "final_price", lot->final_price, "final", why);
@@ -348,12 +348,12 @@ static void run_steps(struct auction *auction, const struct qb_json *steps, stru
         const struct qb_json *expect = qb_json_member(qb_json_element(steps, i), "expect");
         const char *name = qb_case_text(event, "op", "");
         const struct op *op = find_op(name);
-        int64_t t_ms = qb_case_int(event, "t", 0);
+        qb_time_us t_us = qb_case_time_us(event, "t", 0);
         bool is_replayed = false;
         char result[40] = "OK";
         char where[64];
         (void)snprintf(where, sizeof where, "step %zu (%.20s)", i + 1, name);
-        close_if_due(auction, t_ms);
+        close_if_due(auction, t_us);
         if (op == NULL && strcmp(name, "clock") != 0) {
             qb_case_differs(why, where, "op", "a known op", name);
             return;
@@ -361,7 +361,7 @@ static void run_steps(struct auction *auction, const struct qb_json *steps, stru
         if (op != NULL) run_event(auction, op, event, result, &is_replayed);
         compare_text(expect, "result", result, where, why);
         compare_bool(expect, "replayed", is_replayed, where, why);
-        compare_state(auction, expect, t_ms, where, why);
+        compare_state(auction, expect, t_us, where, why);
     }
 }
 
@@ -372,15 +372,17 @@ bool qb_case_events(const struct qb_json *file, const struct qb_json *one, struc
     struct qb_entry open = {.type = QB_ENTRY_OPEN, .max = QB_AMOUNT_NONE, .allowance = -1};
 
     QB_ASSERT(auction != NULL);
-    if (qb_json_count(steps) >= STEPS_MAX ||
-        !read_rules(auction, file, qb_json_member(one, "settings"))) {
+    if (steps == NULL && qb_json_member(one, "final") == NULL) {
+        qb_case_differs(why, "case", "steps", "steps or a final state", "neither");
+    } else if (qb_json_count(steps) >= STEPS_MAX ||
+               !read_rules(auction, file, qb_json_member(one, "settings"))) {
         qb_case_differs(why, "settings", "all", "settings that can be read", "others");
     } else {
         open.rules = &auction->rules;
         auction->lot.price = QB_AMOUNT_NONE;
         (void)append(auction, &open, 0);
         run_steps(auction, steps, why);
-        close_if_due(auction, INT64_C(1) << 50);
+        close_if_due(auction, INT64_MAX / 4);
         compare_final(auction, qb_json_member(one, "final"), why);
     }
     free(auction);
@@ -398,8 +400,14 @@ bool qb_case_vector(const struct qb_json *file, const struct qb_json *vectors,
     }
     rules.start_price = qb_case_int(row, "start", 1);
     rules.reserve = qb_case_int(row, "reserve", QB_AMOUNT_NONE);
-    int64_t price =
-        qb_lot_price(&rules, qb_case_int(row, "m1", 0), qb_case_int(row, "m2", QB_AMOUNT_NONE));
-    compare_int(row, "price", price, "vector", why);
+    int64_t m1 = qb_case_int(row, "m1", 0);
+    int64_t m2 = qb_case_int(row, "m2", QB_AMOUNT_NONE);
+    bool are_maxima =
+        m1 >= 1 && m1 <= QB_AMOUNT_MAX && m2 <= m1 && (m2 >= 1 || m2 == QB_AMOUNT_NONE);
+    if (!are_maxima || !qb_case_rules_are_sound(&rules)) {
+        qb_case_differs(why, "vector", "m1, m2", "amounts, m1 the larger", "others");
+        return false;
+    }
+    compare_int(row, "price", qb_lot_price(&rules, m1, m2), "vector", why);
     return why->length == 0;
 }

@@ -18,6 +18,8 @@ bool qb_case_payment(const struct qb_json *one, struct qb_text *why);
 
 /* The member as an integer, or `otherwise` when it is absent or null. */
 int64_t qb_case_int(const struct qb_json *object, const char *name, int64_t otherwise);
+/* The member, in milliseconds, as microseconds; what lies beyond all dates is cut to the last. */
+int64_t qb_case_time_us(const struct qb_json *object, const char *name, int64_t otherwise_ms);
 /* Whether the member is there and true. */
 bool qb_case_is_true(const struct qb_json *object, const char *name);
 /* The member as text, or `otherwise`. */
@@ -25,6 +27,9 @@ const char *qb_case_text(const struct qb_json *object, const char *name, const c
 /* The increment table that `settings` name: in the file, else a preset; or rows in place. */
 QB_MUST_USE bool qb_case_table(const struct qb_json *file, const struct qb_json *settings,
                                const char *member, struct qb_increment_table *table);
+/* Whether amounts and times of `rules` are such that the fold takes them. More than the product
+ * lets anybody open: a case may try what lies outside. */
+bool qb_case_rules_are_sound(const struct qb_rules *rules);
 /* One line of `why`. */
 void qb_case_differs(struct qb_text *why, const char *where, const char *what, const char *expected,
                      const char *seen);
