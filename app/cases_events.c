@@ -100,18 +100,10 @@ static struct qb_verdict append(struct auction *auction, struct qb_entry *entry,
     entry->now_us = t_us;
     struct qb_verdict verdict =
         qb_lot_fold(&auction->lot, entry, auction->records, auction->record_count);
-    bool is_bid = verdict.code >= QB_VERDICT_LEADING && verdict.code <= QB_VERDICT_RAISED;
-    bool is_reserve = entry->type == QB_ENTRY_RESERVE && verdict.code == QB_VERDICT_DONE;
-    if (is_bid) auction->accepted_seqs[auction->accepted_count++] = entry->seq;
-    if (is_bid || is_reserve) {
-        auction->records[auction->record_count++] = (struct qb_bid_record){
-            .seq = entry->seq,
-            .type = entry->type,
-            .is_live = is_bid,
-            .bidder = entry->bidder,
-            .max = entry->max,
-            .t_us = verdict.t_us,
-        };
+    struct qb_bid_record *record = &auction->records[auction->record_count];
+    if (qb_bid_record_of(entry, &verdict, record)) {
+        auction->record_count++;
+        if (record->is_live) auction->accepted_seqs[auction->accepted_count++] = entry->seq;
     }
     return verdict;
 }

@@ -53,36 +53,12 @@ static void take_command(struct qb_auctioneer *a, const struct qb_event *event,
     }
 }
 
-static bool is_accepted_bid(const struct qb_verdict *verdict)
-{
-    return verdict->code == QB_VERDICT_LEADING || verdict->code == QB_VERDICT_OUTBID ||
-           verdict->code == QB_VERDICT_RAISED;
-}
-
-/* Keeps what a later VOID or RETRACT will need. */
-static void keep_record(struct qb_auctioneer *a, uint32_t lot, const struct qb_entry *entry,
-                        const struct qb_verdict *verdict)
-{
-    bool is_bid = entry->type == QB_ENTRY_BID && is_accepted_bid(verdict);
-    bool is_reserve = entry->type == QB_ENTRY_RESERVE && verdict->code == QB_VERDICT_DONE;
-
-    if (!is_bid && !is_reserve) return;
-    const struct qb_bid_record record = {
-        .seq = entry->seq,
-        .type = entry->type,
-        .is_live = is_bid,
-        .bidder = entry->bidder,
-        .max = entry->max,
-        .t_us = verdict->t_us,
-    };
-    a->options.records.add(a->options.records.context, lot, &record);
-}
-
 static struct qb_verdict fold(struct qb_auctioneer *a, uint32_t lot, const struct qb_entry *entry)
 {
     struct qb_slot *slot = &a->slots[lot];
     qb_time_us ended_at_us = slot->lot.ends_at_us;
     uint8_t status = slot->lot.status;
+    struct qb_bid_record record;
     struct qb_bid_record *records = NULL;
     size_t record_count = 0;
 
@@ -90,7 +66,9 @@ static struct qb_verdict fold(struct qb_auctioneer *a, uint32_t lot, const struc
         records = a->options.records.all(a->options.records.context, lot, &record_count);
     }
     struct qb_verdict verdict = qb_lot_fold(&slot->lot, entry, records, record_count);
-    keep_record(a, lot, entry, &verdict);
+    if (qb_bid_record_of(entry, &verdict, &record)) {
+        a->options.records.add(a->options.records.context, lot, &record);
+    }
     if (slot->lot.ends_at_us != ended_at_us || slot->lot.status != status) {
         slot->must_release = true;
         qb_busy_add(a, lot);

@@ -106,6 +106,10 @@ struct qb_bid_record {
     qb_time_us t_us;
 };
 
+/* What folding `entry` with `verdict` leaves for a later VOID or RETRACT. False: nothing. */
+QB_MUST_USE bool qb_bid_record_of(const struct qb_entry *entry, const struct qb_verdict *verdict,
+                                  struct qb_bid_record *record);
+
 /* Whether folding `entry` needs the records. */
 bool qb_entry_needs_records(const struct qb_entry *entry);
 

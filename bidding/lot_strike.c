@@ -5,6 +5,25 @@
 #define RETRACT_ALL_US  (12 * HOUR_US)
 #define RETRACT_LAST_US HOUR_US
 
+bool qb_bid_record_of(const struct qb_entry *entry, const struct qb_verdict *verdict,
+                      struct qb_bid_record *record)
+{
+    bool is_bid = entry->type == QB_ENTRY_BID && verdict->code >= QB_VERDICT_LEADING &&
+                  verdict->code <= QB_VERDICT_RAISED;
+    bool is_reserve = entry->type == QB_ENTRY_RESERVE && verdict->code == QB_VERDICT_DONE;
+
+    if (!is_bid && !is_reserve) return false;
+    *record = (struct qb_bid_record){
+        .seq = entry->seq,
+        .type = entry->type,
+        .is_live = is_bid,
+        .bidder = entry->bidder,
+        .max = entry->max,
+        .t_us = verdict->t_us,
+    };
+    return true;
+}
+
 bool qb_entry_needs_records(const struct qb_entry *entry)
 {
     return entry->type == QB_ENTRY_VOID || entry->type == QB_ENTRY_RETRACT;

@@ -22,24 +22,15 @@ static void add_record(struct load *load, const struct qb_entry *entry,
                        const struct qb_verdict *verdict)
 {
     struct qb_loaded *loaded = load->loaded;
-    bool is_bid = entry->type == QB_ENTRY_BID && verdict->code >= QB_VERDICT_LEADING &&
-                  verdict->code <= QB_VERDICT_RAISED;
-    bool is_reserve = entry->type == QB_ENTRY_RESERVE && verdict->code == QB_VERDICT_DONE;
+    struct qb_bid_record record;
 
-    if (!is_bid && !is_reserve) return;
+    if (!qb_bid_record_of(entry, verdict, &record)) return;
     if (loaded->record_count == load->record_room) {
         load->record_room = load->record_room == 0 ? 16 : load->record_room * 2;
         loaded->records = realloc(loaded->records, load->record_room * sizeof *loaded->records);
         QB_ASSERT(loaded->records != NULL);
     }
-    loaded->records[loaded->record_count++] = (struct qb_bid_record){
-        .seq = entry->seq,
-        .type = entry->type,
-        .is_live = is_bid,
-        .bidder = entry->bidder,
-        .max = entry->max,
-        .t_us = verdict->t_us,
-    };
+    loaded->records[loaded->record_count++] = record;
 }
 
 static bool refuse(struct load *load, uint64_t seq, const char *what)
