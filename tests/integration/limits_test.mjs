@@ -1,5 +1,6 @@
 // Every limit, one beyond it: a clear code, and when to come back.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { connect } from 'node:net';
 import test from 'node:test';
 import { Client } from './client.mjs';
@@ -119,14 +120,15 @@ test('sizes: the largest passes, one byte more does not', () => withServer({}, a
 
 test('bodies together have a limit, and a body that is gone gives its room back', () => withServer(
   { 'bodies-bytes-max': 65536, 'body-bytes-max': 65536 }, async (server) => {
-    const post = () => fetch(server.url('/api/users'), {
-      method: 'POST', headers: { 'Content-Type': 'application/json' }, body: ' '.repeat(10000),
+    const post = (length) => fetch(server.url('/api/users'), {
+      method: 'POST', headers: { 'Content-Type': 'application/json' }, body: ' '.repeat(length),
     });
-    assert.equal((await post()).status, 400);
+    assert.equal((await post(1000)).status, 400);
     const slow = connect(server.port, '127.0.0.1');
     slow.on('error', () => {});
-    slow.write('POST /api/users HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 60000\r\n\r\n');
-    await until(async () => (await post()).status === 503, 'the room is used up');
+    slow.write('POST /api/users HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 60000\r\nExpect: 100-continue\r\n\r\n');
+    assert.match(String((await once(slow, 'data'))[0]), /^HTTP\/1\.1 100 /, 'its room is taken');
+    assert.equal((await post(10000)).status, 503);
     slow.destroy();
-    await until(async () => (await post()).status === 400, 'the room is free again');
+    await until(async () => (await post(10000)).status === 400, 'the room is free again');
   }));
