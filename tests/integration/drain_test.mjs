@@ -1,6 +1,7 @@
 // SIGTERM: nothing promised is lost, everybody is told where to go, and the exit is clean.
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 import { Client } from './client.mjs';
 import { until, withServer } from './kit.mjs';
 
@@ -27,4 +28,16 @@ test('a drain settles verdicts, tells to come back and exits with 0', () => with
     const { bids, seq } = await server.state(auction);
     assert.equal(bids, settled.length);
     assert.equal(seq, Math.max(...settled.map((a) => a.seq)));
+  }));
+
+test('a stop amid logins is clean: what a login asks next finds nobody gone', () => withServer(
+  { 'auth-attempts': 100000, 'drain-wait-ms': 0 }, async (server) => {
+    const ann = await server.account('ann');
+    const body = { email: ann.email, password: ann.password, mode: 'token' };
+    const logins = Array.from({ length: 12 }, async () => {
+      while (!server.isOver) await server.request('POST', '/api/sessions', { body }).catch(() => pause(5));
+    });
+    await pause(300); // Passwords are being hashed by now, and more wait.
+    assert.deepEqual(await server.kill('SIGTERM'), { code: 0, signal: null }, server.log);
+    await Promise.all(logins);
   }));
