@@ -87,7 +87,7 @@ static void offer(struct qb_call *call, uint8_t type, const char *amount)
     } else if (key == NULL || !qb_key_is_valid(key, strlen(key))) {
         qb_call_fail(call, QB_API_BAD_KEY);
     }
-    if (call->problem == QB_API_NONE && (call->user.roles & QB_ROLE_BIDDER) == 0)
+    if (call->problem == QB_API_NONE && !qb_roles_may_bid(call->user.roles))
         qb_call_fail(call, QB_API_FORBIDDEN);
     if (call->problem != QB_API_NONE) {
         qb_call_answer(call);

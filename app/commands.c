@@ -90,9 +90,10 @@ static void take_entry(const struct qb_commands *commands, struct qb_session *se
         .allowance = -1,
     };
 
-    if (type != QB_ENTRY_RETRACT && (identity->roles & QB_ROLE_BIDDER) == 0) {
+    if (type != QB_ENTRY_RETRACT && !qb_roles_may_bid(identity->roles)) {
         qb_session_error(session, command->id, "forbidden",
-                         "This account may not bid. Ask the operator for the role of a bidder.",
+                         "This account may not bid: that takes the role of a bidder, and staff "
+                         "never may.",
                          false, 0, NULL);
         return;
     }

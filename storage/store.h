@@ -41,6 +41,12 @@ enum qb_store_result {
 
 enum qb_role { QB_ROLE_BIDDER = 1, QB_ROLE_SELLER = 2, QB_ROLE_ADMIN = 4 };
 
+/* Bids and purchases, by any way in. Staff may not, whatever else they are (rules.md 10). */
+static inline bool qb_roles_may_bid(unsigned roles)
+{
+    return (roles & QB_ROLE_BIDDER) != 0 && (roles & QB_ROLE_ADMIN) == 0;
+}
+
 struct qb_user {
     qb_id id;
     char email[QB_EMAIL_BYTES_MAX + 1]; /* lower case; unique */

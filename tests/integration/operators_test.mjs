@@ -48,6 +48,24 @@ test('who may not is told so, and nothing happens', () => withPeople(async ({ se
   assert.deepEqual([after.seq, after.status], [before.seq, 'open']);
 }));
 
+test('staff and who is no bidder may not bid, by any way in', () => withPeople(async ({ server, seller, admin, bob }) => {
+  const auction = await server.auction(seller);
+  const roles = await server.request('PUT', `/api/users/${bob.id}/roles`, { token: admin.token, body: { roles: ['seller'] } });
+  assert.equal(roles.status, 200);
+  const login = await server.call('POST', '/api/sessions', { body: { email: bob.email, password: bob.password, mode: 'token' } });
+  for (const [who, token] of [['staff', admin.token], ['no bidder', login.token]]) {
+    const client = await Client.connect(server, { token });
+    assert.equal((await client.bid(auction, 500, 'by-socket')).error.code, 'forbidden', who);
+    assert.equal((await client.ask({ do: 'buy', auction, max: 500, currency: 'USD', key: 'buy' })).ok, false, who);
+    const answer = await server.request('POST', `/api/auctions/${auction}/bids`, {
+      token, key: 'by-http', body: { max: 500, currency: 'USD' },
+    });
+    assert.deepEqual(codes(answer), [403, 'forbidden'], who);
+    await client.close();
+  }
+  assert.equal((await server.state(auction)).bids, 0);
+}));
+
 test('pause stops bids and keeps the time; resume gives it back', () => withPeople(async ({ server, seller, admin, a, b, order }) => {
   const auction = await server.auction(seller);
   const { state } = await a.good({ do: 'watch', auction });
