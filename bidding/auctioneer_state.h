@@ -104,6 +104,9 @@ uint32_t qb_busy_pop(struct qb_auctioneer *auctioneer);
 /* Room that finishing one ticket may need; below it, work waits for the next step. */
 #define EFFECTS_PER_TICKET 8
 
+/* How soon a close that could not be proposed is due again: asking at once would spin. */
+#define CLOSE_AGAIN_US 1000
+
 /* One more effect, zero-filled but for kind and lot. */
 struct qb_effect *qb_effect_emit(struct qb_effects *effects, enum qb_effect_kind kind,
                                  uint32_t lot);

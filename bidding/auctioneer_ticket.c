@@ -33,9 +33,12 @@ void qb_ticket_answer(struct qb_auctioneer *a, struct qb_effects *effects, uint3
 
     if (t->entry.type == QB_ENTRY_CLOSE && t->waiter == 0) {
         slot->is_closing = false;
-        bool is_due_again = slot->lot.status == QB_STATUS_OPEN;
-        qb_due_change(a, t->lot,
-                      is_due_again ? slot->lot.ends_at_us + slot->lot.rules.drain_us : FOREVER);
+        qb_time_us due_us = FOREVER;
+        if (slot->lot.status == QB_STATUS_OPEN) {
+            due_us = slot->lot.ends_at_us + slot->lot.rules.drain_us;
+            if (due_us < a->now_us + CLOSE_AGAIN_US) due_us = a->now_us + CLOSE_AGAIN_US;
+        }
+        qb_due_change(a, t->lot, due_us);
     }
     if (t->waiter != 0) {
         struct qb_effect *effect = qb_effect_emit(effects, QB_EFFECT_REPLY, t->lot);

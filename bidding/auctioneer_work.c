@@ -132,7 +132,7 @@ static void propose_close(struct qb_auctioneer *a, uint32_t lot, struct qb_effec
     uint32_t ticket = qb_ticket_take(a);
 
     if (ticket == QB_NO_TICKET) { /* soon again: commands under way end */
-        qb_due_change(a, lot, a->now_us + 1000);
+        qb_due_change(a, lot, a->now_us + CLOSE_AGAIN_US);
         return;
     }
     for (uint64_t rest = slot->lot.seq; length < sizeof key && rest > 0; rest >>= 4) {

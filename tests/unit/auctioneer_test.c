@@ -155,6 +155,22 @@ QB_TEST(a_close_refuses_the_held_ones_and_is_told_once)
     end("closed");
 }
 
+QB_TEST(a_close_that_finds_the_ledger_busy_waits_a_moment)
+{
+    begin(64, 8);
+    world.now_us = 200 * S + 300 * MS;
+    tick();
+    QB_EXPECT_EQ(world.call_count, 1, "the close is proposed");
+    answer_call(QB_APPEND_BUSY);
+    QB_EXPECT(qb_auctioneer_wake_us(world.auctioneer) > world.now_us, "no asking without end");
+    world.now_us = qb_auctioneer_wake_us(world.auctioneer);
+    QB_EXPECT(world.now_us <= 200 * S + 400 * MS, "and soon again");
+    tick();
+    settle();
+    QB_EXPECT_EQ(world.over, 1, "closed");
+    end("busy close");
+}
+
 QB_TEST(who_waits_long_is_told_that_it_is_pending)
 {
     begin(64, 8);
