@@ -23,6 +23,7 @@ struct query {
     struct qb_command command;
     qb_runner_state_answer *answer;
     void *context;
+    bool is_answered; /* by who knows whether there is such an auction */
     bool is_found;
     bool is_live; /* in memory: there will be updates */
     uint64_t seq;
@@ -170,7 +171,11 @@ static void finish_session(struct query *query)
     bool is_watch = query->kind == QUERY_WATCH;
 
     if (session == NULL) return;
-    if (!query->is_found) {
+    if (!query->is_answered) {
+        qb_session_error(session, query->command.id, "busy",
+                         "Too many questions wait at this moment. Ask again after the time given.",
+                         true, 1000, NULL);
+    } else if (!query->is_found) {
         qb_session_error(session, query->command.id, "unknown_auction",
                          "There is no such auction. Check its id.", false, 0, NULL);
     } else if (is_watch && query->is_live && !qb_session_watch(session, auction, query->seq)) {
@@ -211,6 +216,7 @@ static void run_archived(void *job, void *worker)
         qb_log(QB_LOG_ERROR, "store.failed", QB_TEXT("query", "state"),
                QB_TEXT("error", error.text));
     }
+    query->is_answered = result != QB_STORE_FAILED;
     if (result != QB_STORE_OK) return;
     query->is_found = true;
     answer_begin(query);
@@ -232,6 +238,7 @@ static void come_back(void *context, void *message)
 
     (void)context;
     bool ask_store = query->kind == QUERY_WATCH && !query->is_live;
+    query->is_answered = !ask_store;
     if (ask_store &&
         qb_work_submit(query->origin->all->options.store_pool, qb_loop_mailbox(query->origin->loop),
                        run_archived, end_archived, query)) {
@@ -297,26 +304,28 @@ void qb_runner_state(struct qb_runner *runner, qb_id auction, qb_runner_state_an
     send_home(query);
 }
 
-void qb_runner_watch(struct qb_runner *runner, qb_session_id session, qb_id user,
-                     const struct qb_command *command)
+static struct query *session_query(enum query_kind kind, struct qb_runner *runner,
+                                   qb_session_id session, qb_id user,
+                                   const struct qb_command *command)
 {
-    struct query *query = query_new(QUERY_WATCH, runner, command->auction);
+    struct query *query = query_new(kind, runner, command->auction);
 
     query->session = session;
     query->user = user;
     query->command = *command;
+    return query;
+}
+
+void qb_runner_watch(struct qb_runner *runner, qb_session_id session, qb_id user,
+                     const struct qb_command *command)
+{
     /* Subscribed before the state is read: nothing can fall between the two. */
     watch_begins(runner, command->auction);
-    send_home(query);
+    send_home(session_query(QUERY_WATCH, runner, session, user, command));
 }
 
 void qb_runner_preview(struct qb_runner *runner, qb_session_id session, qb_id user,
                        const struct qb_command *command)
 {
-    struct query *query = query_new(QUERY_PREVIEW, runner, command->auction);
-
-    query->session = session;
-    query->user = user;
-    query->command = *command;
-    send_home(query);
+    send_home(session_query(QUERY_PREVIEW, runner, session, user, command));
 }

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from './client.mjs';
-import { withServer } from './kit.mjs';
+import { until, withServer } from './kit.mjs';
 
 test('a key keeps its first answer after its auction left the memory', () => withServer({ 'over-keep-ms': 1000 }, async (server) => {
   const [seller, ann] = await Promise.all(['seller', 'ann'].map((n) => server.account(n)));
@@ -31,3 +31,22 @@ test('a key keeps its first answer after its auction left the memory', () => wit
   assert.equal((await server.state(auction)).status, 'sold');
   await client.close();
 }));
+
+test('a store that is too busy to look denies no auction', () => withServer(
+  { 'over-keep-ms': 1000, 'store-threads': 1, 'store-jobs-max': 16, 'messages-burst': 5000, 'messages-per-second': 5000 },
+  async (server) => {
+    const seller = await server.account('seller');
+    const auction = await server.auction(seller, { duration_ms: 1000, soft_close: null });
+    const client = await Client.connect(server);
+    await until(async () => (await server.state(auction)).status === 'unsold', 'it is over');
+    // Memory has it for a second more; then every watch asks the store.
+    let codes = [];
+    while (!codes.includes('busy')) {
+      const answers = await Promise.all(Array.from({ length: 1000 }, () => client.ask({ do: 'watch', auction })));
+      codes = answers.map((answer) => (answer.ok ? 'ok' : answer.error.code));
+      assert.deepEqual([...new Set(codes)].filter((code) => code !== 'ok' && code !== 'busy'), []);
+      assert.ok(answers.every((answer) => answer.ok || (answer.error.temporary && answer.error.retry_after_ms > 0)));
+      await delay(250); // Within the message rate.
+    }
+    await client.close();
+  }));
