@@ -59,6 +59,9 @@ static void accept_request(void *context, void *message)
     bool is_open = request->entry.type == QB_ENTRY_OPEN && !request->is_resolve;
     struct qb_answer answer = {.reply = QB_REPLY_UNAVAILABLE, .retry_after_ms = 1000};
 
+    if (home != NULL && !is_open && qb_auctioneer_lot(runner->auctioneer, home->lot)->seq == 0) {
+        home = NULL; /* not open yet: there is nothing to judge by */
+    }
     if (runner->is_feeding) { /* asked from within an answer: after this step, in order */
         qb_mailbox_post_answer(qb_loop_mailbox(runner->loop), accept_request, runner, request);
         return;

@@ -129,7 +129,8 @@ void qb_runner_timer(struct qb_runner *runner)
     qb_runner_feed(runner, &tick);
 }
 
-/* Auctions that were over long enough leave the memory, a few at a time. */
+/* Auctions that were over long enough, or whose OPEN got no place in the log, leave the memory, a
+ * few at a time. */
 static void evict(struct qb_runner *runner)
 {
     int64_t now_us = qb_clock_mono_us();
@@ -140,9 +141,10 @@ static void evict(struct qb_runner *runner)
 
     while (gone_count < QB_COUNT(gone) &&
            (home = qb_map_next(&runner->homes, &cursor, NULL)) != NULL) {
-        if (home->over_us == 0 || now_us - home->over_us < runner->all->options.over_keep_us) {
-            continue;
-        }
+        bool is_stillborn = qb_auctioneer_lot(runner->auctioneer, home->lot)->seq == 0;
+        bool is_long_over =
+            home->over_us != 0 && now_us - home->over_us >= runner->all->options.over_keep_us;
+        if (!is_stillborn && !is_long_over) continue;
         if (qb_auctioneer_is_idle(runner->auctioneer, home->lot)) gone[gone_count++] = home;
     }
     for (size_t i = 0; i < gone_count; i++) qb_home_remove(runner, gone[i]);
