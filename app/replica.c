@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "app/admin.h"
+#include "app/fatal.h"
 #include "app/replica_load.h"
 #include "app/replica_parts.h"
 #include "base/assert.h"
@@ -352,6 +353,17 @@ static void settle_mailboxes(struct qb_replica *replica)
     }
 }
 
+/* What becomes durable only now is told while there is somebody to tell it to. A disk that stalls
+ * through all of this leaves nothing to tear down in order. */
+static void settle_journal(struct qb_replica *replica)
+{
+    if (replica->data.journal == NULL || replica->data.archive == NULL) return;
+    if (!qb_journal_flush(replica->data.journal, 5 * QB_SECOND_US)) {
+        qb_fatal("journal.not_flushed", "the disk stalls: what was not acknowledged may be lost");
+    }
+    settle_mailboxes(replica);
+}
+
 void qb_replica_free(struct qb_replica **replica)
 {
     struct qb_replica *old = *replica;
@@ -363,6 +375,7 @@ void qb_replica_free(struct qb_replica **replica)
     qb_work_pool_stop(old->store_pool);
     qb_archiver_free(&old->archiver);
     settle_mailboxes(old);
+    settle_journal(old);
     for (unsigned i = 0; i < old->io_count; i++) {
         qb_api_free(&old->io[i].api);
         qb_edge_free(&old->io[i].edge);
