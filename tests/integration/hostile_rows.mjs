@@ -1,7 +1,7 @@
 // The rows of hostile_test.mjs: number, name, what is sent, the exact answer. A request's answer is
 // its status, its problem code, and whether the connection is open afterwards; what a WebSocket is
 // answered with is its frames in order.
-import { BINARY, CLOSE, PING, PONG, TEXT, closeFrame, frame, handshake } from './raw_socket.mjs';
+import { BINARY, CLOSE, PING, PONG, TEXT, closeFrame, frame, handshake } from './raw.mjs';
 
 const AUCTION = "01jabcdefghjk";
 const HOST = "Host: a\r\n";

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { frames, messages, requests } from './hostile_rows.mjs';
 import { Server, until } from './kit.mjs';
-import { CLOSE, PING, PONG, RawSocket, TEXT, closeFrame, frame, handshake } from './raw_socket.mjs';
+import { CLOSE, PING, PONG, RawSocket, TEXT, closeFrame, frame, handshake } from './raw.mjs';
 
 const MARK = 'still there?';
 let server;
