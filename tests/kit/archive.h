@@ -11,6 +11,7 @@
 #include "storage/journal_sqlite.h"
 #include "storage/store_sqlite.h"
 #include "tests/kit/database.h"
+#include "tests/kit/rules.h"
 
 enum { QB_SELLER = 9, QB_ANN = 11, QB_BOB = 12 };
 
@@ -92,18 +93,7 @@ static inline void qb_world_new(void)
     struct qb_error error = {""};
 
     (void)memset(&qb_world, 0, sizeof qb_world);
-    qb_world.rules = (struct qb_rules){.version = QB_RULES_VERSION,
-                                       .currency = "USD",
-                                       .seller = QB_SELLER,
-                                       .tick = 1,
-                                       .cap = QB_AMOUNT_MAX,
-                                       .start_price = 100,
-                                       .reserve = QB_AMOUNT_NONE,
-                                       .buy_now = QB_AMOUNT_NONE,
-                                       .starts_at_us = QB_SECOND_US,
-                                       .ends_at_us = QB_TEST_END_US,
-                                       .drain_us = 250000,
-                                       .min_resume_us = 120 * QB_SECOND_US};
+    qb_world.rules = qb_test_rules(QB_SELLER, 100, QB_SECOND_US, QB_TEST_END_US);
     qb_must(qb_increment_preset("EBAY_US", 2, &qb_world.rules.table), "no preset");
     qb_world.database = qb_test_database_new();
     qb_world_open();

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "bidding/auctioneer.h"
+#include "tests/kit/rules.h"
 #include "tests/kit/test.h"
 
 #define S  INT64_C(1000000)
@@ -260,27 +261,11 @@ static size_t resolve(qb_id bidder, const char *key)
 
 static struct qb_rules plain_rules(void)
 {
-    struct qb_rules rules = {
-        .version = QB_RULES_VERSION,
-        .kind = QB_AUCTION_ENGLISH,
-        .currency = "USD",
-        .seller = SELLER,
-        .tick = 1,
-        .cap = QB_AMOUNT_MAX,
-        .start_price = 1000,
-        .reserve = QB_AMOUNT_NONE,
-        .buy_now = QB_AMOUNT_NONE,
-        .starts_at_us = 100 * S,
-        .ends_at_us = 200 * S,
-        .drain_us = 250 * MS,
-        .min_resume_us = 120 * S,
-        .soft_window_us = 10 * S,
-        .soft_extend_us = 10 * S,
-        .secret = {1, 2, 3},
-    };
+    struct qb_rules rules = qb_test_rules(SELLER, 1000, 100 * S, 200 * S);
 
-    rules.table.row_count = 1;
-    rules.table.rows[0] = (struct qb_increment_row){0, 100};
+    rules.soft_window_us = 10 * S;
+    rules.soft_extend_us = 10 * S;
+    rules.secret[0] = 1;
     return rules;
 }
 

@@ -4,6 +4,7 @@
  */
 #include "base/attributes.h"
 #include "bidding/rules.h"
+#include "tests/kit/rules.h"
 #include "tests/kit/test.h"
 
 static const struct {
@@ -96,19 +97,7 @@ QB_TEST(a_flat_step_is_the_same_everywhere)
 /* Rules that open an auction, but for the table. */
 static struct qb_rules good_rules(void)
 {
-    return (struct qb_rules){
-        .version = QB_RULES_VERSION,
-        .kind = QB_AUCTION_ENGLISH,
-        .currency = "EUR",
-        .seller = 9,
-        .tick = 1,
-        .cap = QB_AMOUNT_MAX,
-        .start_price = 100,
-        .reserve = QB_AMOUNT_NONE,
-        .buy_now = QB_AMOUNT_NONE,
-        .ends_at_us = 1000000,
-        .table = {.row_count = 1, .rows = {{0, 100}}},
-    };
+    return qb_test_rules(9, 100, 0, QB_SECOND_US);
 }
 
 QB_TEST(every_preset_may_open_an_auction_in_every_currency)

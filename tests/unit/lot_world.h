@@ -7,6 +7,7 @@
 
 #include "base/attributes.h"
 #include "bidding/lot.h"
+#include "tests/kit/rules.h"
 #include "tests/kit/test.h"
 
 #define S    INT64_C(1000000)
@@ -27,24 +28,10 @@ static struct world {
 static inline void begin(void)
 {
     (void)memset(&world, 0, sizeof world);
-    world.rules = (struct qb_rules){
-        .version = QB_RULES_VERSION,
-        .kind = QB_AUCTION_ENGLISH,
-        .currency = "EUR",
-        .seller = SAL,
-        .tick = 1,
-        .cap = QB_AMOUNT_MAX,
-        .start_price = 5000,
-        .reserve = NONE,
-        .buy_now = NONE,
-        .starts_at_us = 100 * S,
-        .ends_at_us = 200 * S,
-        .soft_window_us = 10 * S,
-        .soft_extend_us = 10 * S,
-        .drain_us = 250000,
-        .min_resume_us = 120 * S,
-        .table = {.row_count = 1, .rows = {{0, 100}}},
-    };
+    world.rules = qb_test_rules(SAL, 5000, 100 * S, 200 * S);
+    (void)memcpy(world.rules.currency, "EUR", sizeof world.rules.currency);
+    world.rules.soft_window_us = 10 * S;
+    world.rules.soft_extend_us = 10 * S;
     for (size_t i = 0; i < sizeof world.rules.secret; i++) world.rules.secret[i] = (uint8_t)i;
 }
 
@@ -56,16 +43,10 @@ static inline struct qb_verdict give(struct qb_entry entry, qb_time_us now_us)
     entry.seq = world.lot.seq + 1;
     entry.now_us = now_us;
     struct qb_verdict verdict = qb_lot_fold(&world.lot, &entry, world.records, world.record_count);
-    bool is_bid = verdict.code >= QB_VERDICT_LEADING && verdict.code <= QB_VERDICT_RAISED;
-    bool is_reserve = entry.type == QB_ENTRY_RESERVE && verdict.code == QB_VERDICT_DONE;
-    if (!is_bid && !is_reserve) return verdict;
+    struct qb_bid_record record;
+    if (!qb_bid_record_of(&entry, &verdict, &record)) return verdict;
     if (world.record_count == RECORDS_MAX) abort();
-    world.records[world.record_count++] = (struct qb_bid_record){.seq = entry.seq,
-                                                                 .type = entry.type,
-                                                                 .is_live = is_bid,
-                                                                 .bidder = entry.bidder,
-                                                                 .max = entry.max,
-                                                                 .t_us = verdict.t_us};
+    world.records[world.record_count++] = record;
     return verdict;
 }
 

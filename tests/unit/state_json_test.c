@@ -4,6 +4,7 @@
 #include "app/listing_json.h"
 #include "app/state_json.h"
 #include "base/clock.h"
+#include "tests/kit/rules.h"
 #include "tests/kit/test.h"
 
 #define S    INT64_C(1000000)
@@ -19,20 +20,8 @@ static struct qb_lot lot_of(void)
     struct qb_lot lot;
 
     (void)memset(&lot, 0, sizeof lot);
-    lot.rules = (struct qb_rules){
-        .version = QB_RULES_VERSION,
-        .kind = QB_AUCTION_ENGLISH,
-        .currency = "USD",
-        .seller = 7,
-        .tick = 1,
-        .cap = QB_AMOUNT_MAX,
-        .start_price = 1000,
-        .reserve = HALF,
-        .buy_now = QB_AMOUNT_NONE,
-        .starts_at_us = NOW - 10 * S,
-        .ends_at_us = NOW + 10 * S,
-        .table = {.row_count = 1, .rows = {{0, 100}}},
-    };
+    lot.rules = qb_test_rules(7, 1000, NOW - 10 * S, NOW + 10 * S);
+    lot.rules.reserve = HALF;
     (void)memset(lot.rules.secret, 0x5a, sizeof lot.rules.secret);
     lot.auction = 1;
     lot.seq = 4;
