@@ -30,6 +30,18 @@ int64_t qb_case_time_us(const struct qb_json *object, const char *name, int64_t 
     return time_ms * QB_MS_US;
 }
 
+void qb_case_schedule(const struct qb_json *settings, struct qb_rules *rules)
+{
+    const struct qb_json *soft = qb_json_member(settings, "soft_close");
+
+    rules->starts_at_us = qb_case_time_us(settings, "starts_at", 0);
+    rules->ends_at_us = qb_case_time_us(settings, "ends_at", 0);
+    rules->soft_window_us = qb_case_time_us(soft, "window_ms", 0);
+    rules->soft_extend_us = qb_case_time_us(soft, "extend_ms", 0);
+    rules->max_extensions = (uint32_t)qb_case_int(soft, "max_extensions", 0);
+    rules->hard_end_us = qb_case_time_us(soft, "hard_end", 0);
+}
+
 bool qb_case_rules_are_sound(const struct qb_rules *rules)
 {
     const struct qb_increment_table *table = &rules->table;

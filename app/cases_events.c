@@ -54,7 +54,6 @@ static bool read_rules(struct auction *auction, const struct qb_json *file,
                        const struct qb_json *settings)
 {
     struct qb_rules *rules = &auction->rules;
-    const struct qb_json *soft = qb_json_member(settings, "soft_close");
     const char *currency = qb_case_text(settings, "currency", "USD");
 
     *rules = (struct qb_rules){
@@ -67,15 +66,10 @@ static bool read_rules(struct auction *auction, const struct qb_json *file,
         .start_price = qb_case_int(settings, "start_price", 1),
         .reserve = qb_case_int(settings, "reserve_price", QB_AMOUNT_NONE),
         .buy_now = qb_case_int(settings, "buy_now_price", QB_AMOUNT_NONE),
-        .starts_at_us = qb_case_time_us(settings, "starts_at", 0),
-        .ends_at_us = qb_case_time_us(settings, "ends_at", 0),
-        .soft_window_us = qb_case_time_us(soft, "window_ms", 0),
-        .soft_extend_us = qb_case_time_us(soft, "extend_ms", 0),
-        .max_extensions = (uint32_t)qb_case_int(soft, "max_extensions", 0),
-        .hard_end_us = qb_case_time_us(soft, "hard_end", 0),
         .min_resume_us = qb_case_time_us(settings, "min_resume_ms", 120000),
         .secret = {1},
     };
+    qb_case_schedule(settings, rules);
     if (strlen(currency) != 3) return false;
     (void)memcpy(rules->currency, currency, sizeof rules->currency);
     if (strcmp(qb_case_text(settings, "self_raise", ""), "hold") == 0) {

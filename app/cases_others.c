@@ -122,8 +122,6 @@ static void run_until(struct clock_case *clock, qb_time_us until_us)
 
 static bool read_rules(struct clock_case *clock, const struct qb_json *settings)
 {
-    const struct qb_json *soft = qb_json_member(settings, "soft_close");
-
     clock->rules = (struct qb_rules){
         .version = QB_RULES_VERSION,
         .kind = QB_AUCTION_ENGLISH,
@@ -134,15 +132,10 @@ static bool read_rules(struct clock_case *clock, const struct qb_json *settings)
         .start_price = 100,
         .reserve = QB_AMOUNT_NONE,
         .buy_now = QB_AMOUNT_NONE,
-        .starts_at_us = qb_case_time_us(settings, "starts_at", 0),
-        .ends_at_us = qb_case_time_us(settings, "ends_at", 0),
         .drain_us = qb_case_time_us(settings, "drain_ms", 250),
-        .soft_window_us = qb_case_time_us(soft, "window_ms", 0),
-        .soft_extend_us = qb_case_time_us(soft, "extend_ms", 0),
-        .max_extensions = (uint32_t)qb_case_int(soft, "max_extensions", 0),
-        .hard_end_us = qb_case_time_us(soft, "hard_end", 0),
         .table = {.row_count = 1, .rows = {{0, 1}}},
     };
+    qb_case_schedule(settings, &clock->rules);
     return qb_case_rules_are_sound(&clock->rules);
 }
 

@@ -27,6 +27,8 @@ const char *qb_case_text(const struct qb_json *object, const char *name, const c
 /* The increment table that `settings` name: in the file, else a preset; or rows in place. */
 QB_MUST_USE bool qb_case_table(const struct qb_json *file, const struct qb_json *settings,
                                const char *member, struct qb_increment_table *table);
+/* Start, end and soft close as `settings` give them. */
+void qb_case_schedule(const struct qb_json *settings, struct qb_rules *rules);
 /* Whether amounts and times of `rules` are such that the fold takes them. More than the product
  * lets anybody open: a case may try what lies outside. */
 bool qb_case_rules_are_sound(const struct qb_rules *rules);
