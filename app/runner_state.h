@@ -132,8 +132,6 @@ struct qb_runners {
 void qb_runner_feed(struct qb_runner *runner, struct qb_event *event);
 /* Finds the verdict of a LOOKUP effect: in the ring, else in the store. */
 void qb_runner_look_up(struct qb_runner *runner, const struct qb_effect *effect);
-/* At the end of a turn: calls the ledger, hands entries to the journal, publishes. */
-void qb_runner_flush(struct qb_runner *runner);
 /* The ledger's estimated time. */
 qb_time_us qb_runner_now_us(struct qb_runner *runner);
 

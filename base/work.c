@@ -130,11 +130,3 @@ bool qb_work_submit(struct qb_work_pool *pool, struct qb_mailbox *mailbox,
     (void)pthread_mutex_unlock(&pool->lock);
     return is_taken;
 }
-
-size_t qb_work_waiting(struct qb_work_pool *pool)
-{
-    (void)pthread_mutex_lock(&pool->lock);
-    size_t waiting = pool->count;
-    (void)pthread_mutex_unlock(&pool->lock);
-    return waiting;
-}

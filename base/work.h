@@ -36,6 +36,3 @@ void qb_work_pool_free(struct qb_work_pool **pool);
 QB_MUST_USE bool qb_work_submit(struct qb_work_pool *pool, struct qb_mailbox *mailbox,
                                 void (*run)(void *job, void *worker), void (*done)(void *job),
                                 void *job);
-
-/* Jobs that wait now. */
-size_t qb_work_waiting(struct qb_work_pool *pool);

@@ -56,8 +56,6 @@ bool qb_auctioneer_is_idle(const struct qb_auctioneer *auctioneer, uint32_t lot)
 
 /* The newest folded state, durable or not. Borrowed until the next step. */
 const struct qb_lot *qb_auctioneer_lot(const struct qb_auctioneer *auctioneer, uint32_t lot);
-/* The newest durable seq. */
-uint64_t qb_auctioneer_durable(const struct qb_auctioneer *auctioneer, uint32_t lot);
 uint32_t qb_auctioneer_tickets_in_use(const struct qb_auctioneer *auctioneer);
 uint32_t qb_auctioneer_held(const struct qb_auctioneer *auctioneer);
 

@@ -99,12 +99,6 @@ const struct qb_lot *qb_auctioneer_lot(const struct qb_auctioneer *a, uint32_t l
     return &a->slots[lot].lot;
 }
 
-uint64_t qb_auctioneer_durable(const struct qb_auctioneer *a, uint32_t lot)
-{
-    QB_ASSERT(a->slots[lot].is_used);
-    return a->slots[lot].durable;
-}
-
 uint32_t qb_auctioneer_tickets_in_use(const struct qb_auctioneer *a)
 {
     return a->in_use;

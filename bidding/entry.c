@@ -107,14 +107,6 @@ bool qb_entry_decode(const uint8_t *bytes, size_t length, struct qb_entry *entry
     return !reader.is_bad && reader.at == reader.length && is_foldable(entry);
 }
 
-void qb_entry_content(const struct qb_entry *entry, uint8_t digest[QB_SHA256_BYTES])
-{
-    uint8_t bytes[QB_ENTRY_BYTES_MAX];
-    size_t length = qb_entry_encode(entry, bytes);
-
-    qb_sha256_of(bytes, length, digest);
-}
-
 static void put_hidden_id(struct qb_writer *writer, const uint8_t secret[QB_SECRET_BYTES], qb_id id)
 {
     uint8_t digest[QB_SHA256_BYTES] = {0};

@@ -91,9 +91,6 @@ size_t qb_entry_encode(const struct qb_entry *entry, uint8_t *bytes);
 QB_MUST_USE bool qb_entry_decode(const uint8_t *bytes, size_t length, struct qb_entry *entry,
                                  struct qb_rules *rules);
 
-/* SHA-256 of the canonical bytes: tells a duplicate from a conflict. */
-void qb_entry_content(const struct qb_entry *entry, uint8_t digest[QB_SHA256_BYTES]);
-
 /*
  * The public form: the canonical bytes with bidder, actor, max, allowance, reserve and secret
  * replaced or left out as reliability.md 2.3 says, under the auction's `secret`.

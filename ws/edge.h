@@ -124,7 +124,6 @@ void qb_edge_accept(struct qb_edge *edge, struct qb_http_request *request,
 struct qb_session *qb_edge_session(struct qb_edge *edge, qb_session_id id);
 qb_session_id qb_session_id_of(const struct qb_session *session);
 const struct qb_identity *qb_session_identity(const struct qb_session *session);
-const struct qb_peer *qb_session_peer(const struct qb_session *session);
 
 /* A new identity by `auth`. False: the account has too many connections here. */
 QB_MUST_USE bool qb_session_identify(struct qb_session *session,
@@ -147,7 +146,6 @@ void qb_session_close(struct qb_session *session, enum qb_close reason, const ch
 /* Makes the session a watcher, from seq on. False: it has as many watches as it may. */
 QB_MUST_USE bool qb_session_watch(struct qb_session *session, qb_id auction, uint64_t seq);
 void qb_session_unwatch(struct qb_session *session, qb_id auction);
-bool qb_session_is_watching(const struct qb_session *session, qb_id auction);
 
 /*
  * A new state of an auction for its watchers here: `frame` holds JSON, sealed once by the caller

@@ -62,7 +62,7 @@ const char *qb_http_body(const struct qb_http_request *request, size_t *length);
 const struct qb_peer *qb_http_peer(const struct qb_http_request *request);
 
 /* Whether it is a well-formed WebSocket handshake (GET, version 13, good key, `quickbid.v1` among
- * the subprotocols). Such a request ends in qb_http_accept_websocket() or an error answer. */
+ * the subprotocols). Such a request ends in qb_edge_accept() or an error answer. */
 bool qb_http_is_websocket(const struct qb_http_request *request);
 
 /* Monotonic time when its last byte was read. */

@@ -193,11 +193,6 @@ struct qb_text *qb_server_scratch(struct qb_server *server)
     return &server->scratch;
 }
 
-int64_t qb_server_now_us(const struct qb_server *server)
-{
-    return server->now_us;
-}
-
 bool qb_server_adopt(struct qb_server *server, int fd, const struct qb_peer *peer)
 {
     struct qb_connection *connection = calloc(1, sizeof *connection);

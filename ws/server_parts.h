@@ -81,8 +81,6 @@ bool qb_server_is_refusing(const struct qb_server *server);
 /* Bytes for one write, grown on demand and kept. */
 struct qb_text *qb_server_scratch(struct qb_server *server);
 
-/* Monotonic time, of this turn of the loop or up to a tick before. */
-int64_t qb_server_now_us(const struct qb_server *server);
 /* One connection less. */
 void qb_server_left(struct qb_server *server);
 

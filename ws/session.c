@@ -303,11 +303,6 @@ const struct qb_identity *qb_session_identity(const struct qb_session *session)
     return &session->identity;
 }
 
-const struct qb_peer *qb_session_peer(const struct qb_session *session)
-{
-    return qb_connection_peer(session->outbox.connection);
-}
-
 bool qb_session_identify(struct qb_session *session, const struct qb_identity *identity)
 {
     struct qb_edge *edge = session->edge;
@@ -375,9 +370,4 @@ bool qb_session_watch(struct qb_session *session, qb_id auction, uint64_t seq)
 void qb_session_unwatch(struct qb_session *session, qb_id auction)
 {
     qb_rooms_leave(session->edge->rooms, &session->watcher, auction);
-}
-
-bool qb_session_is_watching(const struct qb_session *session, qb_id auction)
-{
-    return qb_rooms_is_watching(&session->watcher, auction);
 }
