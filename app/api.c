@@ -62,6 +62,11 @@ void qb_call_fail(struct qb_call *call, enum qb_api_problem problem)
     if (call->problem == QB_API_NONE) call->problem = problem;
 }
 
+const char *qb_call_outcome(const struct qb_call *call)
+{
+    return call->problem == QB_API_NONE ? "ok" : problems[call->problem].code;
+}
+
 void qb_call_head(struct qb_call *call, const char *format, ...)
 {
     size_t length = strlen(call->head);

@@ -145,22 +145,36 @@ static void set_cookie(struct qb_call *call, const char *secret, int64_t seconds
                  qb_call_is_plain(call) ? "" : "; Secure");
 }
 
+static void answer_counted(struct qb_call *call, enum qb_metric outcomes)
+{
+    qb_metric_add(outcomes, qb_call_outcome(call), 1);
+    qb_call_answer(call);
+}
+
+static void login_json(struct qb_call *call)
+{
+    if (call->problem != QB_API_NONE) return;
+    qb_text_string(&call->text, "{");
+    if (call->wants_token) {
+        qb_text_json_text(&call->text, "session", call->secret);
+        token_json(call);
+    } else {
+        set_cookie(call, call->secret, (int64_t)call->api->options.login_days * 86400);
+    }
+    qb_user_json(&call->text, &call->user);
+    qb_text_string(&call->text, "}");
+}
+
+static void answer_sign_up(void *job)
+{
+    login_json(job);
+    answer_counted(job, QB_METRIC_signups_total);
+}
+
 static void answer_login(void *job)
 {
-    struct qb_call *call = job;
-
-    if (call->problem == QB_API_NONE) {
-        qb_text_string(&call->text, "{");
-        if (call->wants_token) {
-            qb_text_json_text(&call->text, "session", call->secret);
-            token_json(call);
-        } else {
-            set_cookie(call, call->secret, (int64_t)call->api->options.login_days * 86400);
-        }
-        qb_user_json(&call->text, &call->user);
-        qb_text_string(&call->text, "}");
-    }
-    qb_call_answer(call);
+    login_json(job);
+    answer_counted(job, QB_METRIC_logins_total);
 }
 
 static void run_add_user(void *job, void *worker)
@@ -193,9 +207,9 @@ static void hashed(void *job)
     struct qb_call *call = job;
 
     if (call->problem != QB_API_NONE)
-        qb_call_answer(call);
+        answer_sign_up(call);
     else
-        qb_call_submit(call, call->api->options.store_pool, run_add_user, answer_login);
+        qb_call_submit(call, call->api->options.store_pool, run_add_user, answer_sign_up);
 }
 
 void qb_api_sign_up(struct qb_call *call)
@@ -210,7 +224,7 @@ void qb_api_sign_up(struct qb_call *call)
     if (call->problem == QB_API_NONE && is_admitted(call))
         qb_call_submit(call, call->api->options.password_pool, run_hash, hashed);
     else
-        qb_call_answer(call);
+        answer_sign_up(call);
 }
 
 static void run_login(void *job, void *worker)
@@ -253,7 +267,7 @@ static void verified(void *job)
         qb_auth_limits_success(limits, call->user.email);
     if (call->is_match && call->user.is_banned) qb_call_fail(call, QB_API_BANNED);
     if (call->problem != QB_API_NONE)
-        qb_call_answer(call);
+        answer_login(call);
     else
         qb_call_submit(call, call->api->options.store_pool, run_login, answer_login);
 }
@@ -298,7 +312,7 @@ void qb_api_log_in(struct qb_call *call)
     if (call->problem == QB_API_NONE)
         qb_call_submit(call, call->api->options.store_pool, run_find, found_user);
     else
-        qb_call_answer(call);
+        answer_login(call);
 }
 
 /* {"session"}, for those who keep no cookie. */

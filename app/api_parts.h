@@ -120,6 +120,8 @@ extern const size_t qb_api_route_count;
 void qb_call_answer(struct qb_call *call);
 void qb_call_free(struct qb_call *call);
 void qb_call_fail(struct qb_call *call, enum qb_api_problem problem);
+/* "ok", or the code of its problem; a literal. */
+const char *qb_call_outcome(const struct qb_call *call);
 /* Runs `run` on a worker of `pool`, then `done` here; a full queue answers BUSY. */
 void qb_call_submit(struct qb_call *call, struct qb_work_pool *pool,
                     void (*run)(void *job, void *worker), void (*done)(void *job));

@@ -249,6 +249,8 @@ static void make_shared(struct qb_replica *replica)
         .accounts_max = 100000,
     };
     const struct qb_work_options store = {
+        .name = "store",
+        .duration = QB_METRIC_store_query_us,
         .threads = (unsigned)s->store_threads,
         .jobs_max = (size_t)s->store_jobs_max,
         .worker_begin = begin_worker,
@@ -256,7 +258,9 @@ static void make_shared(struct qb_replica *replica)
         .context = replica,
     };
     /* Two at once: a flood of logins costs memory and processors only so much (S18). */
-    const struct qb_work_options passwords = {.threads = 2,
+    const struct qb_work_options passwords = {.name = "password",
+                                              .duration = QB_METRIC_password_hash_us,
+                                              .threads = 2,
                                               .jobs_max = (size_t)s->password_jobs_max};
 
     replica->holds = qb_holds_new(&holds);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
+#include "base/clock.h"
 
 struct task {
     struct qb_mailbox *mailbox;
@@ -41,6 +42,12 @@ static void answer(const struct task *task)
     qb_mailbox_post_answer(task->mailbox, deliver, call.pointer, task->job);
 }
 
+/* Under the lock. */
+static void show_waiting(const struct qb_work_pool *pool)
+{
+    qb_metric_set(QB_METRIC_work_queue_jobs, pool->options.name, (int64_t)pool->count);
+}
+
 static bool next_task(struct qb_work_pool *pool, struct task *task)
 {
     (void)pthread_mutex_lock(&pool->lock);
@@ -52,6 +59,7 @@ static bool next_task(struct qb_work_pool *pool, struct task *task)
         *task = pool->tasks[pool->first];
         pool->first = (pool->first + 1) % pool->options.jobs_max;
         pool->count--;
+        show_waiting(pool);
     }
     (void)pthread_mutex_unlock(&pool->lock);
     return is_found;
@@ -67,7 +75,9 @@ static void *work(void *argument)
         worker = pool->options.worker_begin(pool->options.context);
     }
     while (next_task(pool, &task)) {
+        int64_t begun_us = qb_clock_mono_us();
         task.run(task.job, worker);
+        qb_metric_observe(pool->options.duration, qb_clock_mono_us() - begun_us);
         answer(&task);
     }
     if (pool->options.worker_end != NULL) pool->options.worker_end(pool->options.context, worker);
@@ -126,6 +136,9 @@ bool qb_work_submit(struct qb_work_pool *pool, struct qb_mailbox *mailbox,
         size_t at = (pool->first + pool->count++) % pool->options.jobs_max;
         pool->tasks[at] = (struct task){mailbox, run, done, job};
         (void)pthread_cond_signal(&pool->changed);
+        show_waiting(pool);
+    } else {
+        qb_metric_add(QB_METRIC_work_refused_total, pool->options.name, 1);
     }
     (void)pthread_mutex_unlock(&pool->lock);
     return is_taken;

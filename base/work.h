@@ -9,10 +9,13 @@
 
 #include "base/attributes.h"
 #include "base/mailbox.h"
+#include "base/metrics.h"
 
 struct qb_work_pool;
 
 struct qb_work_options {
+    const char *name;        /* the label of its metrics; a literal */
+    enum qb_metric duration; /* histogram of one job's time */
     unsigned threads;
     size_t jobs_max; /* waiting; one more is refused */
     /* Made and ended on each worker: what a job gets as `worker` (a store connection). May be null.

@@ -117,6 +117,20 @@ def check_ports():
             yield f"tests/contract/{port}_contract.c: the port {port} has no contract suite"
 
 
+def check_rows():
+    """What a table promises to whoever runs a server is there: a metric moves, a setting is read."""
+    sources = [path for folder in FOLDERS for path in ROOT.glob(f"{folder}/**/*.[ch]")]
+    code = "".join(path.read_text(encoding="utf-8") for path in sources)
+    metrics = (ROOT / "base/metrics.def").read_text(encoding="utf-8")
+    settings = (ROOT / "app/settings.def").read_text(encoding="utf-8")
+    for name in re.findall(r"^QB_METRIC\(\w+,\s*(\w+)", metrics, re.M):
+        if not re.search(rf"\bQB_METRIC_{name}\b", code):
+            yield f"base/metrics.def: {name} is never moved"
+    for name in re.findall(r"^QB_SETTING\(\w+,\s*(\w+)", settings, re.M):
+        if not re.search(rf"(->|\.)\s*{name}\b", code):
+            yield f"app/settings.def: {name} is never read"
+
+
 PLANTED = {
     "base/a.c": '#include "bidding/lot.h"\n',
     "bidding/a.c": '#include "base/log.h"\n',
@@ -138,7 +152,7 @@ def main():
         missed = [name for name, text in PLANTED.items() if not list(check_file(name, text))]
         print(f"{len(PLANTED) - len(missed)} passed, {len(missed)} failed")
         return 1 if missed else 0
-    problems = list(check_ports())
+    problems = list(check_ports()) + list(check_rows())
     for path in sorted(ROOT.glob("*/**/*.[ch]")) + sorted(ROOT.glob("*/*.def")):
         name = path.relative_to(ROOT).as_posix()
         if name.split("/")[0] in FOLDERS + ("tests",):

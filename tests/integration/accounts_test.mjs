@@ -116,6 +116,13 @@ test('a wrong password and an unknown account get the same answer', () => withSe
   assert.equal(answers[0].body.code, 'wrong_credentials');
   const again = await server.request('POST', '/api/users', { body: SIGN_UP });
   assert.deepEqual([again.status, again.body.code], [409, 'email_taken']);
+
+  const { body: metrics } = await server.request('GET', '/metrics');
+  for (const row of ['logins_total{result="wrong_credentials"} 3', 'signups_total{result="ok"} 1',
+    'signups_total{result="email_taken"} 1', 'work_queue_jobs{pool="password"} 0']) {
+    assert.ok(metrics.includes(`quickbid_${row}\n`), row);
+  }
+  assert.match(metrics, /quickbid_password_hash_us_count [1-9]/);
 }));
 
 test('a token that is not the server\'s own is nobody\'s', () => withServer({}, async (server) => {

@@ -181,8 +181,12 @@ QB_TEST(workers_answer_through_the_mailbox_and_refuse_when_full)
     struct job jobs[8] = {0};
     size_t taken = 0;
     struct qb_mailbox *mailbox = qb_mailbox_new(1, no_wake, NULL);
-    const struct qb_work_options options = {
-        .threads = 2, .jobs_max = 3, .worker_begin = begin, .context = &uses};
+    const struct qb_work_options options = {.name = "test",
+                                            .duration = QB_METRIC_store_query_us,
+                                            .threads = 2,
+                                            .jobs_max = 3,
+                                            .worker_begin = begin,
+                                            .context = &uses};
 
     (void)pthread_mutex_lock(&gate); /* two jobs run into it, three wait: the rest is refused */
     struct qb_work_pool *pool = qb_work_pool_new(&options);
@@ -191,6 +195,8 @@ QB_TEST(workers_answer_through_the_mailbox_and_refuse_when_full)
         if (qb_work_submit(pool, mailbox, run, done, &jobs[i])) taken++;
     }
     QB_EXPECT(taken >= 3 && taken <= 5, "a bounded queue");
+    QB_EXPECT_EQ(qb_metric_value(QB_METRIC_work_refused_total, "test"), (int64_t)(8 - taken),
+                 "refusals are counted");
     (void)pthread_mutex_unlock(&gate);
     qb_work_pool_free(&pool); /* finishes what waits */
     (void)qb_mailbox_drain(mailbox);
@@ -201,6 +207,8 @@ QB_TEST(workers_answer_through_the_mailbox_and_refuse_when_full)
     }
     QB_EXPECT_EQ(answered, taken, "each that was taken");
     QB_EXPECT_EQ(uses, taken, "with its worker's state");
+    QB_EXPECT_EQ(qb_metric_value(QB_METRIC_store_query_us, NULL), (int64_t)taken, "each is timed");
+    QB_EXPECT_EQ(qb_metric_value(QB_METRIC_work_queue_jobs, "test"), 0, "nothing waits");
     qb_mailbox_free(&mailbox);
 }
 
