@@ -324,7 +324,7 @@ export class QuickBid extends EventTarget {
     if (!plan.retry) {
       this.#rest();
       this.#setStatus("closed", { code });
-      if (code === 4002) this.#emit("signedout", { code });
+      if (code === 4002 || code === 4003) this.#emit("signedout", { code });
       return;
     }
     if (plan.renew && this.#options.renew && !this.#renewed) {

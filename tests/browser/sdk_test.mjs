@@ -387,6 +387,15 @@ test("a logged-out client stays away until told", async () => {
   assert.equal(sockets.length, 2);
 });
 
+test("a banned client is told that the server no longer knows it", async () => {
+  await connected();
+  const codes = [];
+  client.addEventListener("signedout", ({ detail }) => codes.push(detail.code));
+  last().drop(4003);
+  await pass(60_000);
+  assert.deepEqual([codes, sockets.length], [[4003], 1]);
+});
+
 test("an ended login is renewed, then the client comes back at once", async () => {
   let renewals = 0;
   await connected({

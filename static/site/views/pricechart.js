@@ -62,7 +62,9 @@ function optionsFor(currency, points) {
         max,
         grid: { ...grid, drawOnChartArea: false },
         afterBuildTicks: (scale) => {
-          scale.ticks = [min, (min + max) / 2, max].map((value) => ({ value }));
+          const isNarrow = scale.chart.width < 420; // Three times of day would overlap.
+          const shown = isNarrow ? [min, max] : [min, (min + max) / 2, max];
+          scale.ticks = shown.map((value) => ({ value }));
         },
         ticks: {
           ...ticks,
