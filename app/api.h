@@ -30,8 +30,8 @@ struct qb_api_options {
     struct qb_tickets *tickets;
     struct qb_holds *holds; /* storage/holds_memory.h: a limit that an admin sets works at once */
     bool is_metrics_public; /* /metrics for any address, not only loopback */
-    const char *origins;     /* comma-separated allowed Origin values; empty: same host */
-    bool *is_ready;          /* read atomically */
+    const char *origins;    /* comma-separated allowed Origin values; empty: same host */
+    bool *is_ready;         /* read atomically */
     int64_t amount_max;
     uint32_t login_days;    /* life of a login, 30 */
     uint32_t token_minutes; /* life of a token, 15 */
