@@ -33,8 +33,8 @@ void qb_answer_problem(const struct qb_answer *answer, struct qb_problem *proble
         problem->is_temporary = false;
     } else if (answer->is_rate_limited) {
         problem->code = "rate_limited";
-        problem->text = "This account has bid as often as it may in a minute. Try again with the "
-                        "same key after the time given.";
+        problem->text = "This account has sent as many commands as it may in a minute. Try again "
+                        "with the same key after the time given.";
     } else if (answer->reply == QB_REPLY_BUSY) {
         problem->code = "busy";
         problem->text = "Too many bids wait at this moment. Try again with the same key.";

@@ -158,11 +158,13 @@ void qb_runner_command(struct qb_runner *runner, const struct qb_entry *entry, i
                        qb_runner_answer *answer, void *context)
 {
     struct qb_entry command = *entry;
-    bool is_clients = entry->by == QB_ACTOR_BIDDER;
+    /* Publishing is bounded by auctions_max; each other command may grow a log. */
+    bool is_counted = entry->by == QB_ACTOR_BIDDER ||
+                      (entry->by == QB_ACTOR_SELLER && entry->type != QB_ENTRY_OPEN);
     bool is_bid = entry->type == QB_ENTRY_BID || entry->type == QB_ENTRY_BUY_NOW;
 
     command.allowance = -1;
-    if (!admit(runner, &command, is_clients, answer, context)) return;
+    if (!admit(runner, &command, is_counted, answer, context)) return;
     if (is_bid) command.recv_us = arrival_us(runner, read_us);
     send_home(runner, request_new(runner, &command, read_us, answer, context));
 }

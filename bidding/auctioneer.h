@@ -32,9 +32,9 @@ struct qb_auctioneer_options {
     uint32_t tickets_max;     /* commands under way, over all auctions */
     uint32_t held_max;        /* bids held back in one auction; beyond: BUSY */
     uint32_t unconfirmed_max; /* entries of one auction not yet durable; beyond: BUSY */
-    uint64_t entries_max;     /* entries of one auction; beyond: operators and CLOSE only */
-    int64_t expires_us;       /* a command not appended by then never is */
-    int64_t pending_us;       /* without a verdict for so long, say `pending` */
+    uint64_t entries_max; /* of bidders; the seller has 100 more, staff and CLOSE always a place */
+    int64_t expires_us;   /* a command not appended by then never is */
+    int64_t pending_us;   /* without a verdict for so long, say `pending` */
     struct qb_auctioneer_records records;
 };
 

@@ -7,6 +7,9 @@
  * ledger's clock may be off by as much (reliability.md P1). */
 #define START_TOLERANCE_US INT64_C(5000)
 
+/* What a seller may still add to a log that bidders have filled. */
+#define SELLER_ENTRIES 100
+
 #define FOREVER INT64_MAX
 
 struct qb_effect *qb_effect_emit(struct qb_effects *effects, enum qb_effect_kind kind, uint32_t lot)
@@ -96,6 +99,14 @@ static void describe(const struct qb_lot *lot, struct qb_ticket *t)
     t->verdict.status = lot->status;
 }
 
+/* How long the log may grow by commands such as this. Staff and the CLOSE always have a place. */
+static uint64_t entries_max(const struct qb_auctioneer *a, const struct qb_ticket *t)
+{
+    if (t->entry.by == QB_ACTOR_BIDDER || t->is_resolve) return a->options.entries_max;
+    if (t->entry.by == QB_ACTOR_SELLER) return a->options.entries_max + SELLER_ENTRIES;
+    return UINT64_MAX;
+}
+
 enum qb_admission qb_ticket_admit(const struct qb_auctioneer *a, const struct qb_slot *slot,
                                   struct qb_ticket *t)
 {
@@ -111,8 +122,7 @@ enum qb_admission qb_ticket_admit(const struct qb_auctioneer *a, const struct qb
         describe(lot, t);
         return QB_ADMIT_MARK;
     }
-    bool is_clients = t->entry.by == QB_ACTOR_BIDDER || t->is_resolve;
-    if (is_clients && lot->seq >= a->options.entries_max) {
+    if (lot->seq >= entries_max(a, t)) {
         t->refusal = QB_REFUSAL_FULL;
         describe(lot, t);
         return QB_ADMIT_MARK;

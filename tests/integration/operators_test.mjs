@@ -80,6 +80,21 @@ test('pause stops bids and keeps the time; resume gives it back', () => withPeop
   assert.equal((await b.bid(auction, 500, 'b2')).verdict, 'leading');
 }));
 
+test('a seller has as many commands a minute as a bidder, and publishing is not counted', () => withPeople(async ({ server, seller, order }) => {
+  const auction = await server.auction(seller);
+  const codesOf = async (count) => {
+    const answers = [];
+    for (let i = 0; i < count; i++) answers.push(await order(seller, auction, 'resume'));
+    return answers;
+  };
+  const first = await codesOf(50);
+  assert.deepEqual([...new Set(first.map(({ status }) => status))], [409], 'nothing to resume');
+  const [beyond] = await codesOf(1);
+  assert.deepEqual(codes(beyond), [429, 'rate_limited']);
+  assert.ok(Number(beyond.headers.get('retry-after')) > 0);
+  await server.auction(seller);
+}));
+
 test('cancel: the seller, but not without reserve after a bid; an admin always', () => withPeople(async ({ server, seller, admin, a, order }) => {
   const plain = await server.auction(seller);
   await a.good({ do: 'watch', auction: plain });

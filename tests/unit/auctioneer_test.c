@@ -171,6 +171,38 @@ QB_TEST(a_close_that_finds_the_ledger_busy_waits_a_moment)
     end("busy close");
 }
 
+/* A command of the seller or of staff, each with an id of its own. */
+static size_t order(enum qb_entry_type type, enum qb_actor by)
+{
+    static char key[24];
+    struct qb_entry entry = {.type = (uint8_t)type,
+                             .by = (uint8_t)by,
+                             .actor = SELLER,
+                             .max = QB_AMOUNT_NONE,
+                             .allowance = -1};
+
+    (void)snprintf(key, sizeof key, "order-%zu", world.asker_count);
+    qb_bid_id(AUCTION, SELLER, key, strlen(key), entry.bid_id);
+    size_t asker = ask(&entry, QB_EVENT_COMMAND);
+    settle();
+    return asker;
+}
+
+QB_TEST(a_seller_cannot_grow_the_log_without_end)
+{
+    begin(64, 8);
+    size_t last = 0;
+    do {
+        last =
+            order(world.asker_count % 2 == 0 ? QB_ENTRY_PAUSE : QB_ENTRY_RESUME, QB_ACTOR_SELLER);
+    } while (world.askers[last].verdict.refusal != QB_REFUSAL_FULL && world.seq < 3900);
+    QB_EXPECT_EQ(world.askers[last].verdict.refusal, QB_REFUSAL_FULL, "full");
+    QB_EXPECT_EQ(world.seq, 3100, "entries_max and the seller's share");
+    last = order(QB_ENTRY_CANCEL, QB_ACTOR_ADMIN);
+    QB_EXPECT_EQ(world.askers[last].verdict.code, QB_VERDICT_DONE, "staff always");
+    end("full");
+}
+
 QB_TEST(who_waits_long_is_told_that_it_is_pending)
 {
     begin(64, 8);
