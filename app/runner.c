@@ -83,6 +83,8 @@ struct qb_runner *qb_runner_new(struct qb_runners *all, struct qb_loop *loop,
     runner->writer =
         qb_journal_writer(options->journal, qb_loop_mailbox(loop), qb_runner_durable, runner);
     runner->member = qb_bus_join(options->bus, qb_loop_mailbox(loop), heard, runner);
+    const struct qb_ledger_listener listener = {.durable = qb_runner_settled, .context = runner};
+    qb_ledger_listen(ledger, &listener);
     runner->index = all->count;
     all->runners[all->count++] = runner;
     return runner;

@@ -137,6 +137,8 @@ qb_time_us qb_runner_now_us(struct qb_runner *runner);
 
 /* The journal's answer; see storage/journal.h. `context` is the runner. */
 void qb_runner_durable(void *context, qb_id auction, uint64_t seq);
+/* The ledger's: everything up to `seq` is durable. `context` is the runner. */
+void qb_runner_settled(void *context, qb_id auction, uint64_t seq);
 
 /* --- runner_command.c, runner_archive.c --- */
 

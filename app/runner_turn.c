@@ -177,9 +177,15 @@ void qb_runner_durable(void *context, qb_id auction, uint64_t seq)
         qb_fatal("journal.failed", "the disk takes no more bids; free space or replace it, then "
                                    "start again: nothing acknowledged is lost");
     }
-    struct qb_home *home = qb_home_find(runner, auction);
-    if (home == NULL) return; /* evicted: it was over and answered long ago */
     qb_ledger_durable(runner->ledger, auction, seq);
+}
+
+void qb_runner_settled(void *context, qb_id auction, uint64_t seq)
+{
+    struct qb_runner *runner = context;
+    struct qb_home *home = qb_home_find(runner, auction);
+
+    if (home == NULL) return; /* evicted: it was over and answered long ago */
     struct qb_event event = {.kind = QB_EVENT_DURABLE, .lot = home->lot, .seq = seq};
     qb_runner_feed(runner, &event);
 }

@@ -6,6 +6,9 @@
  *
  * Thread    one ledger a home thread; that thread only.
  * Callback  exactly once per call, on that thread, never before the call has returned.
+ * Order     entries of one auction come by seq without a gap, each once: appended by this ledger
+ *           as results of its calls, by others through the listener. What lies below a result
+ *           was heard before it.
  */
 #pragma once
 
@@ -38,7 +41,45 @@ struct qb_ledger_result {
 /* `results` in the order of the commands; borrowed for the callback. */
 typedef void qb_ledger_done(void *context, const struct qb_ledger_result *results, size_t count);
 
+/* What a ledger tells by itself, on its thread. `durable` may come inside qb_ledger_durable(), the
+ * others come inside no call. */
+struct qb_ledger_listener {
+    /* The next entry of a followed auction, appended by somebody else. Borrowed. */
+    void (*heard)(void *context, const struct qb_entry *entry);
+    /* All of the auction up to `seq` is durable, whoever made it so. */
+    void (*durable)(void *context, qb_id auction, uint64_t seq);
+    /* Nobody has made this entry durable for too long: hand it to the journal, and say
+     * qb_ledger_durable() when it is. It may be of an auction that is not followed. Borrowed. */
+    void (*orphan)(void *context, const struct qb_entry *entry);
+    /* An auction whose end is near or past and that is not followed: load it (rules.md 5.7). */
+    void (*due)(void *context, qb_id auction);
+    /* Whether commands may be given. Closed: calls answer FENCED, what was heard may be taken
+     * back by a recovery. Open again: in `epoch`, every followed auction was let go. */
+    void (*open)(void *context, bool is_open, uint32_t epoch);
+    void *context;
+};
+
+/* An auction's log as far as it is known: first `state` with its records, then `entries`. */
+struct qb_ledger_log {
+    const struct qb_lot *state; /* a snapshot, or null: from the first entry */
+    const struct qb_bid_record *records;
+    size_t record_count;
+    const struct qb_entry *entries; /* by seq, behind the snapshot */
+    size_t entry_count;
+    uint64_t durable_seq;
+};
+
+enum qb_ledger_found { QB_LEDGER_FOUND, QB_LEDGER_NOT_FOUND, QB_LEDGER_NO_ANSWER };
+
+/* `log` is borrowed, and null unless FOUND; then the auction is followed from here on. */
+typedef void qb_ledger_followed(void *context, qb_id auction, enum qb_ledger_found found,
+                                const struct qb_ledger_log *log);
+
 struct qb_ledger_ops {
+    void (*listen)(struct qb_ledger *ledger, const struct qb_ledger_listener *listener);
+    void (*follow)(struct qb_ledger *ledger, qb_id auction, qb_ledger_followed *done,
+                   void *context);
+    void (*fed)(struct qb_ledger *ledger, qb_id auction, const uint8_t *bytes, size_t length);
     void (*call)(struct qb_ledger *ledger, const struct qb_ledger_command *commands, size_t count,
                  qb_ledger_done *done, void *context);
     void (*durable)(struct qb_ledger *ledger, qb_id auction, uint64_t seq);
@@ -51,6 +92,28 @@ struct qb_ledger { /* first member of every implementation */
     const struct qb_ledger_ops *ops;
 };
 
+/* Who is told; copied. Once, before any other use. */
+static inline void qb_ledger_listen(struct qb_ledger *ledger,
+                                    const struct qb_ledger_listener *listener)
+{
+    ledger->ops->listen(ledger, listener);
+}
+
+/* Asks for an auction's log, and from then on to hear what others append. An auction that this
+ * ledger opens by a call is followed without it. `context` is kept. */
+static inline void qb_ledger_follow(struct qb_ledger *ledger, qb_id auction,
+                                    qb_ledger_followed *done, void *context)
+{
+    ledger->ops->follow(ledger, auction, done, context);
+}
+
+/* What the bus brought of an auction's log: a hint that may be late, doubled or torn. */
+static inline void qb_ledger_fed(struct qb_ledger *ledger, qb_id auction, const uint8_t *bytes,
+                                 size_t length)
+{
+    ledger->ops->fed(ledger, auction, bytes, length);
+}
+
 /* Many commands of many auctions in one call, in order. Each is appended, or answered by what its
  * bid_id has already. `context` is kept. */
 static inline void qb_ledger_call(struct qb_ledger *ledger,
@@ -60,13 +123,14 @@ static inline void qb_ledger_call(struct qb_ledger *ledger,
     ledger->ops->call(ledger, commands, count, done, context);
 }
 
-/* All entries of the auction up to `seq` are durable (MARK). */
+/* What this ledger appended, or told as an orphan, of the auction up to `seq` is durable (MARK). */
 static inline void qb_ledger_durable(struct qb_ledger *ledger, qb_id auction, uint64_t seq)
 {
     ledger->ops->durable(ledger, auction, seq);
 }
 
-/* Lets go of an auction that is over and whose ids are no longer asked for. */
+/* Lets go of an auction: nothing more is heard of it. Embedded: only one that is over, as its ids
+ * go with it. */
 static inline void qb_ledger_forget(struct qb_ledger *ledger, qb_id auction)
 {
     ledger->ops->forget(ledger, auction);

@@ -43,6 +43,7 @@ struct memory_ledger {
     struct qb_map logs;
     uint64_t seed[2];
     qb_time_us now_us; /* the clock never goes back */
+    struct qb_ledger_listener listener;
 };
 
 struct answer {
@@ -271,7 +272,52 @@ static void durable(struct qb_ledger *port, qb_id auction, uint64_t seq)
     struct memory_ledger *ledger = (struct memory_ledger *)port;
     struct log *log = qb_map_get(&ledger->logs, &auction);
 
-    if (log != NULL && seq > log->durable) log->durable = seq < log->seq ? seq : log->seq;
+    if (log == NULL) return;
+    if (seq > log->durable) log->durable = seq < log->seq ? seq : log->seq;
+    /* Nobody else appends: what is durable here has everything below it durable too. */
+    if (ledger->listener.durable != NULL) {
+        ledger->listener.durable(ledger->listener.context, auction, log->durable);
+    }
+}
+
+static void listen(struct qb_ledger *port, const struct qb_ledger_listener *listener)
+{
+    ((struct memory_ledger *)port)->listener = *listener;
+}
+
+struct lookup {
+    qb_id auction;
+    qb_ledger_followed *done;
+    void *context;
+};
+
+static void not_found(void *context, void *message)
+{
+    struct lookup *lookup = message;
+
+    (void)context;
+    lookup->done(lookup->context, lookup->auction, QB_LEDGER_NOT_FOUND, NULL);
+    free(lookup);
+}
+
+/* Every live auction is in memory from the start: what is not there is in no log. */
+static void follow(struct qb_ledger *port, qb_id auction, qb_ledger_followed *done, void *context)
+{
+    struct memory_ledger *ledger = (struct memory_ledger *)port;
+    struct lookup *lookup = malloc(sizeof *lookup);
+
+    QB_ASSERT(lookup != NULL);
+    *lookup = (struct lookup){auction, done, context};
+    qb_mailbox_post_answer(ledger->options.mailbox, not_found, NULL, lookup);
+}
+
+static void fed(struct qb_ledger *port, qb_id auction, const uint8_t *bytes, size_t length)
+{
+    (void)port;
+    (void)auction;
+    (void)bytes;
+    (void)length;
+    QB_ASSERT(false); /* nothing is published for others here */
 }
 
 static void log_free(struct log *log)
@@ -308,7 +354,16 @@ static void ledger_free(struct qb_ledger *port)
 
 struct qb_ledger *qb_ledger_memory_new(const struct qb_ledger_memory_options *options)
 {
-    static const struct qb_ledger_ops ops = {call, durable, forget, now_us, ledger_free};
+    static const struct qb_ledger_ops ops = {
+        .listen = listen,
+        .follow = follow,
+        .fed = fed,
+        .call = call,
+        .durable = durable,
+        .forget = forget,
+        .now_us = now_us,
+        .free = ledger_free,
+    };
     struct memory_ledger *ledger = calloc(1, sizeof *ledger);
 
     QB_ASSERT(ledger != NULL);

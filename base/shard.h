@@ -1,0 +1,13 @@
+/*
+ * Which shard of Redis and RabbitMQ an auction or an account belongs to.
+ */
+#pragma once
+
+#include <stdint.h>
+
+/* 0 to shards - 1; the same in every process and release. Independent of the id modulo a small
+ * number, by which home threads are chosen. */
+static inline unsigned qb_shard_of(uint64_t id, unsigned shards)
+{
+    return (unsigned)(((id * UINT64_C(0x9E3779B97F4A7C15)) >> 32) % shards);
+}
