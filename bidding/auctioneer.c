@@ -24,11 +24,11 @@ static void take_command(struct qb_auctioneer *a, const struct qb_event *event,
     struct qb_slot *slot = &a->slots[event->lot];
     uint64_t unconfirmed = slot->lot.seq - slot->durable + slot->calling;
     bool is_full = unconfirmed >= a->options.unconfirmed_max;
-    uint32_t ticket = is_full ? QB_NO_TICKET : qb_ticket_take(a);
+    uint32_t ticket = is_full || slot->is_lost ? QB_NO_TICKET : qb_ticket_take(a, false);
 
     if (ticket == QB_NO_TICKET) {
         struct qb_effect *effect = qb_effect_emit(effects, QB_EFFECT_REPLY, event->lot);
-        effect->reply = QB_REPLY_BUSY;
+        effect->reply = slot->is_lost ? QB_REPLY_UNAVAILABLE : QB_REPLY_BUSY;
         effect->waiter = event->waiter;
         return;
     }
@@ -78,14 +78,14 @@ static struct qb_verdict fold(struct qb_auctioneer *a, uint32_t lot, const struc
     return verdict;
 }
 
-/* Folds what has its place and follows the newest state without a gap. */
+/* Folds what has its place. What others appended below it was heard before. */
 static void fold_logged(struct qb_auctioneer *a, uint32_t lot, uint32_t ticket,
                         struct qb_effects *effects)
 {
     struct qb_slot *slot = &a->slots[lot];
     struct qb_ticket *t = &a->tickets[ticket];
 
-    if (t->seq != slot->lot.seq + 1) return;
+    QB_ASSERT(t->seq == slot->lot.seq + 1);
     t->verdict = fold(a, lot, &t->entry);
     t->moment = qb_lot_moment_of(&slot->lot);
     t->is_folded = true;
@@ -160,6 +160,11 @@ static void take_appended(struct qb_auctioneer *a, const struct qb_event *event,
     QB_ASSERT(t->state == QB_TICKET_CALLING);
     QB_ASSERT(slot->calling > 0);
     slot->calling--;
+    if (slot->is_lost) { /* whatever it was: only the log after the recovery says */
+        t->seq = 0;
+        qb_ticket_answer(a, effects, event->ticket, QB_REPLY_UNAVAILABLE);
+        return;
+    }
     switch ((enum qb_append_outcome)event->outcome) {
     case QB_APPEND_DONE:
         take_done(a, event, effects);
@@ -187,22 +192,37 @@ static void take_appended(struct qb_auctioneer *a, const struct qb_event *event,
     }
 }
 
-static void take_heard(struct qb_auctioneer *a, const struct qb_event *event,
-                       struct qb_effects *effects)
+static void take_heard(struct qb_auctioneer *a, const struct qb_event *event)
 {
     struct qb_slot *slot = &a->slots[event->lot];
 
+    if (slot->is_lost) return;
     if (event->entry->seq != slot->lot.seq + 1) return; /* known, or a gap that the caller fills */
-    struct qb_effect *effect = qb_effect_emit(effects, QB_EFFECT_ANNOUNCE, event->lot);
-    effect->verdict = fold(a, event->lot, event->entry);
-    effect->moment = qb_lot_moment_of(&slot->lot);
-    effect->seq = event->entry->seq;
-    effect->entry = event->entry;
-    uint32_t ticket = slot->logged.count > 0 ? slot->logged.first : QB_NO_TICKET;
-    while (ticket != QB_NO_TICKET) {
-        if (!a->tickets[ticket].is_folded) fold_logged(a, event->lot, ticket, effects);
-        ticket = a->tickets[ticket].next;
+    struct qb_verdict verdict = fold(a, event->lot, event->entry);
+    uint32_t ticket = qb_ticket_take(a, true);
+    if (ticket == QB_NO_TICKET) {
+        slot->skipped = event->entry->seq;
+    } else {
+        struct qb_ticket *t = &a->tickets[ticket];
+        t->entry = *event->entry;
+        t->entry.rules = NULL; /* the caller's, and nobody asks */
+        t->lot = event->lot;
+        t->seq = event->entry->seq;
+        t->state = QB_TICKET_LOGGED;
+        t->verdict = verdict;
+        t->moment = qb_lot_moment_of(&slot->lot);
+        t->is_folded = true;
+        qb_ticket_append(a, &slot->logged, ticket);
     }
+    qb_busy_add(a, event->lot); /* it may be durable already */
+}
+
+/* Nothing of this slot counts any more; qb_slots_pump() answers who waits. */
+static void take_lost(struct qb_auctioneer *a, uint32_t lot)
+{
+    a->slots[lot].is_lost = true;
+    qb_due_change(a, lot, FOREVER);
+    qb_busy_add(a, lot);
 }
 
 static void take_found(struct qb_auctioneer *a, const struct qb_event *event,
@@ -239,12 +259,15 @@ void qb_auctioneer_step(struct qb_auctioneer *a, const struct qb_event *event,
         take_appended(a, event, effects);
         break;
     case QB_EVENT_HEARD:
-        take_heard(a, event, effects);
+        take_heard(a, event);
         break;
     case QB_EVENT_DURABLE:
         QB_ASSERT(event->lot < a->options.lots_max);
         if (event->seq > a->slots[event->lot].durable) a->slots[event->lot].durable = event->seq;
         qb_busy_add(a, event->lot);
+        break;
+    case QB_EVENT_LOST:
+        take_lost(a, event->lot);
         break;
     case QB_EVENT_FOUND:
         take_found(a, event, effects);

@@ -30,6 +30,8 @@ struct qb_auctioneer_records {
 struct qb_auctioneer_options {
     uint32_t lots_max;
     uint32_t tickets_max;     /* commands under way, over all auctions */
+    uint32_t heard_max;       /* others' entries not yet durable, over all; beyond: only the newest
+                                 state of their auction is announced */
     uint32_t held_max;        /* bids held back in one auction; beyond: BUSY */
     uint32_t unconfirmed_max; /* entries of one auction not yet durable; beyond: BUSY */
     uint64_t entries_max; /* of bidders; the seller has 100 more, staff and CLOSE always a place */
@@ -104,8 +106,10 @@ enum qb_event_kind {
     QB_EVENT_COMMAND,  /* somebody asks: answered by one final REPLY, sooner or later */
     QB_EVENT_RESOLVE,  /* what became of a bid_id? Answered likewise */
     QB_EVENT_APPENDED, /* the ledger's answer to an APPEND */
-    QB_EVENT_HEARD,    /* an entry that another replica appended */
+    QB_EVENT_HEARD,    /* the next entry, which another replica appended */
     QB_EVENT_DURABLE,  /* all entries of `lot` up to `seq` are durable */
+    QB_EVENT_LOST,     /* a recovery may have changed the log: `lot` takes nothing more, what is
+                          under way is answered UNAVAILABLE; remove it once it is idle */
     QB_EVENT_FOUND,    /* the answer to a LOOKUP */
     QB_EVENT_TICK,     /* the time of qb_auctioneer_wake_us() has come */
     QB_EVENT_MORE,     /* the effects of the step before did not fit: go on */
@@ -161,7 +165,9 @@ struct qb_effect {
     qb_id user;                   /* OUTBID, HOLD */
     int64_t amount;               /* HOLD: 0 releases */
     qb_time_us expires_us;        /* APPEND */
-    const struct qb_entry *entry; /* APPEND, MARK, JOURNAL, ANNOUNCE, REPLY of a verdict, HOLD (the
+    bool is_heard;                /* OVER: another replica's entry, which tells the winner */
+    const struct qb_entry *entry; /* APPEND, MARK, JOURNAL, ANNOUNCE (or null: several at once, of
+                                     which only the moment is known), REPLY of a verdict, HOLD (the
                                      user's own bid that is decided with it, or null); points into
                                      the auctioneer until the next step */
     struct qb_verdict verdict;    /* REPLY, ANNOUNCE, OUTBID, OVER */

@@ -89,15 +89,24 @@ uint32_t qb_ticket_pop(struct qb_auctioneer *a, struct qb_ticket_list *list)
     return ticket;
 }
 
-uint32_t qb_ticket_take(struct qb_auctioneer *a)
+uint32_t qb_ticket_take(struct qb_auctioneer *a, bool is_heard)
 {
-    uint32_t ticket = qb_ticket_pop(a, &a->free);
+    uint32_t used = is_heard ? a->heard : a->in_use - a->heard;
+    uint32_t most = is_heard ? a->options.heard_max : a->options.tickets_max;
 
-    if (ticket == QB_NO_TICKET) return ticket;
+    if (used >= most) return QB_NO_TICKET;
+    uint32_t ticket = qb_ticket_pop(a, &a->free);
+    if (ticket == QB_NO_TICKET) return ticket; /* given back in this step, free in the next */
     struct qb_ticket *taken = &a->tickets[ticket];
     QB_ASSERT(taken->state == QB_TICKET_FREE);
     (void)memset(taken, 0, sizeof *taken);
     taken->next = QB_NO_TICKET;
+    a->in_use++;
+    taken->is_heard = is_heard;
+    if (is_heard) {
+        a->heard++;
+        return ticket;
+    }
     taken->older = a->youngest;
     taken->younger = QB_NO_TICKET;
     taken->is_listed = true;
@@ -106,7 +115,6 @@ uint32_t qb_ticket_take(struct qb_auctioneer *a)
     else
         a->oldest = ticket;
     a->youngest = ticket;
-    a->in_use++;
     return ticket;
 }
 
@@ -133,6 +141,7 @@ void qb_ticket_give(struct qb_auctioneer *a, uint32_t ticket)
     qb_ticket_unlist(a, ticket);
     a->tickets[ticket].state = QB_TICKET_FREE;
     a->in_use--;
+    if (a->tickets[ticket].is_heard) a->heard--;
     qb_ticket_append(a, &a->freed, ticket);
 }
 

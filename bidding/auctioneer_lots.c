@@ -10,11 +10,16 @@ static size_t aligned(size_t bytes)
     return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
 }
 
+static size_t tickets_of(const struct qb_auctioneer_options *options)
+{
+    return (size_t)options->tickets_max + options->heard_max;
+}
+
 size_t qb_auctioneer_bytes(const struct qb_auctioneer_options *options)
 {
     return aligned(sizeof(struct qb_auctioneer)) +
            aligned(options->lots_max * sizeof(struct qb_slot)) +
-           aligned(options->tickets_max * sizeof(struct qb_ticket)) +
+           aligned(tickets_of(options) * sizeof(struct qb_ticket)) +
            aligned(options->lots_max * sizeof(uint32_t));
 }
 
@@ -24,20 +29,20 @@ struct qb_auctioneer *qb_auctioneer_init(void *memory, const struct qb_auctionee
     struct qb_auctioneer *a = memory;
 
     QB_ASSERT(options->lots_max > 0 && options->lots_max < QB_LOT_NOWHERE);
-    QB_ASSERT(options->tickets_max > 0 && options->tickets_max < QB_NO_TICKET);
+    QB_ASSERT(options->tickets_max > 0 && tickets_of(options) < QB_NO_TICKET);
     (void)memset(a, 0, sizeof *a);
     a->options = *options;
     at += aligned(sizeof *a);
     a->slots = (struct qb_slot *)(void *)at;
     at += aligned(options->lots_max * sizeof(struct qb_slot));
     a->tickets = (struct qb_ticket *)(void *)at;
-    at += aligned(options->tickets_max * sizeof(struct qb_ticket));
+    at += aligned(tickets_of(options) * sizeof(struct qb_ticket));
     a->heap = (uint32_t *)(void *)at;
     a->oldest = QB_NO_TICKET;
     a->youngest = QB_NO_TICKET;
     a->busy_first = QB_LOT_NOWHERE;
     for (uint32_t i = 0; i < options->lots_max; i++) a->slots[i].is_used = false;
-    for (uint32_t i = 0; i < options->tickets_max; i++) {
+    for (uint32_t i = 0; i < tickets_of(options); i++) {
         a->tickets[i].state = QB_TICKET_FREE;
         qb_ticket_append(a, &a->free, i);
     }

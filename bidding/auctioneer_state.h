@@ -35,6 +35,7 @@ struct qb_ticket {
     bool is_mark; /* CALLING: a MARK */
     bool is_resolve;
     bool is_folded;
+    bool is_heard;  /* LOGGED: another replica's, which answers for it */
     bool is_listed; /* in the list by arrival */
 };
 
@@ -48,6 +49,7 @@ struct qb_ticket_list {
 struct qb_slot {
     struct qb_lot lot;
     uint64_t durable;
+    uint64_t skipped; /* the newest heard entry that got no ticket; 0: none */
     struct qb_ticket_list held;
     struct qb_ticket_list logged; /* by seq */
     struct qb_ticket_list waiting;
@@ -61,6 +63,7 @@ struct qb_slot {
     bool is_closing;   /* a CLOSE is under way */
     bool must_release; /* the end or the status changed: look at the held ones */
     bool is_over_told;
+    bool is_lost; /* takes nothing more */
 };
 
 struct qb_auctioneer {
@@ -77,6 +80,7 @@ struct qb_auctioneer {
     uint32_t busy_first;
     uint32_t busy_last;
     uint32_t in_use;
+    uint32_t heard; /* of those, others' entries */
     uint32_t held;
     qb_time_us now_us;
 };
@@ -86,8 +90,9 @@ void qb_due_add(struct qb_auctioneer *auctioneer, uint32_t lot);
 void qb_due_remove(struct qb_auctioneer *auctioneer, uint32_t lot);
 void qb_due_change(struct qb_auctioneer *auctioneer, uint32_t lot, qb_time_us due_us);
 
-/* Tickets. Take returns QB_NO_TICKET when none is left. */
-uint32_t qb_ticket_take(struct qb_auctioneer *auctioneer);
+/* Tickets, for a command or for another replica's entry. Take returns QB_NO_TICKET when none of
+ * that kind is left. */
+uint32_t qb_ticket_take(struct qb_auctioneer *auctioneer, bool is_heard);
 void qb_ticket_give(struct qb_auctioneer *auctioneer, uint32_t ticket);
 void qb_ticket_recycle(struct qb_auctioneer *auctioneer);
 void qb_ticket_unlist(struct qb_auctioneer *auctioneer, uint32_t ticket);

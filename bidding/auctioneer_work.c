@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/attributes.h"
 #include "bidding/auctioneer_state.h"
 
 #define FOREVER INT64_MAX
@@ -39,7 +40,7 @@ static void finish(struct qb_auctioneer *a, uint32_t lot, uint32_t ticket,
     effect->verdict = *verdict;
     effect->moment = t->moment;
     effect->entry = &t->entry;
-    if (verdict->outbid != 0 && verdict->outbid != t->entry.bidder) {
+    if (verdict->outbid != 0 && verdict->outbid != t->entry.bidder && !t->is_heard) {
         effect = qb_effect_emit(effects, QB_EFFECT_OUTBID, lot);
         effect->user = verdict->outbid;
         effect->seq = t->seq;
@@ -51,9 +52,53 @@ static void finish(struct qb_auctioneer *a, uint32_t lot, uint32_t ticket,
         effect->seq = t->seq;
         effect->verdict = *verdict;
         effect->moment = t->moment;
+        effect->is_heard = t->is_heard;
+    }
+    if (t->is_heard) {
+        qb_ticket_give(a, ticket);
+        return;
     }
     qb_ticket_answer(a, effects, ticket,
                      verdict->code == QB_VERDICT_VOID ? QB_REPLY_VOID : QB_REPLY_VERDICT);
+}
+
+/* Heard entries that got no ticket: once they are durable, the newest state is announced, unless
+ * a later entry does it anyway. */
+static void announce_skipped(struct qb_slot *slot, uint32_t lot, struct qb_effects *effects)
+{
+    if (slot->skipped == 0 || slot->skipped > slot->durable) return;
+    if (slot->skipped != slot->lot.seq) {
+        slot->skipped = 0;
+        return;
+    }
+    slot->skipped = 0;
+    struct qb_effect *effect = qb_effect_emit(effects, QB_EFFECT_ANNOUNCE, lot);
+    effect->seq = slot->lot.seq;
+    effect->verdict.is_public_change = true;
+    effect->moment = qb_lot_moment_of(&slot->lot);
+    if (!qb_lot_is_over(&slot->lot) || slot->is_over_told) return;
+    slot->is_over_told = true;
+    effect = qb_effect_emit(effects, QB_EFFECT_OVER, lot);
+    effect->seq = slot->lot.seq;
+    effect->moment = qb_lot_moment_of(&slot->lot);
+    effect->is_heard = true;
+}
+
+/* Everything under way in a lost slot is answered. False: no room for all. */
+static bool answer_lost(struct qb_auctioneer *a, struct qb_slot *slot, struct qb_effects *effects)
+{
+    struct qb_ticket_list *lists[] = {&slot->held, &slot->logged, &slot->waiting};
+
+    for (size_t i = 0; i < QB_COUNT(lists); i++) {
+        while (lists[i]->count > 0) {
+            if (!qb_effect_has_room(effects)) return false;
+            uint32_t ticket = qb_ticket_pop(a, lists[i]);
+            if (lists[i] == &slot->held) a->held--;
+            a->tickets[ticket].seq = 0;
+            qb_ticket_answer(a, effects, ticket, QB_REPLY_UNAVAILABLE);
+        }
+    }
+    return true;
 }
 
 /* One pass over the waiting ones: those whose seq is durable leave. False: no room for all. */
@@ -107,6 +152,10 @@ void qb_slots_pump(struct qb_auctioneer *a, struct qb_effects *effects)
         uint32_t lot = qb_busy_pop(a);
         struct qb_slot *slot = &a->slots[lot];
         bool is_done = true;
+        if (slot->is_lost) {
+            if (!answer_lost(a, slot, effects)) qb_busy_add(a, lot);
+            continue;
+        }
         while (is_done && slot->logged.count > 0) {
             struct qb_ticket *t = &a->tickets[slot->logged.first];
             if (!t->is_folded || t->seq > slot->durable) break;
@@ -115,6 +164,8 @@ void qb_slots_pump(struct qb_auctioneer *a, struct qb_effects *effects)
             else
                 is_done = false;
         }
+        if (is_done) is_done = qb_effect_has_room(effects);
+        if (is_done) announce_skipped(slot, lot, effects);
         if (is_done) is_done = answer_waiting(a, slot, effects);
         if (is_done && slot->must_release) is_done = release_held(a, slot, effects);
         if (!is_done) qb_busy_add(a, lot);
@@ -129,7 +180,7 @@ static void propose_close(struct qb_auctioneer *a, uint32_t lot, struct qb_effec
     struct qb_slot *slot = &a->slots[lot];
     char key[24] = "close-";
     size_t length = 6;
-    uint32_t ticket = qb_ticket_take(a);
+    uint32_t ticket = qb_ticket_take(a, false);
 
     if (ticket == QB_NO_TICKET) { /* soon again: commands under way end */
         qb_due_change(a, lot, a->now_us + CLOSE_AGAIN_US);

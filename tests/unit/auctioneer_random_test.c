@@ -21,7 +21,7 @@ static void random_history(uint64_t seed)
         char key[8];
         qb_id who = ANN + qb_random_below(&random, 3);
         (void)snprintf(key, sizeof key, "k%u", (unsigned)qb_random_below(&random, 400));
-        switch (qb_random_below(&random, 10)) {
+        switch (qb_random_below(&random, 12)) {
         case 0:
             if (world.call_count > 0 && qb_random_below(&random, 4) == 0) {
                 answer_call(faults[qb_random_below(&random, 4)]);
@@ -47,10 +47,20 @@ static void random_history(uint64_t seed)
         case 6:
             if (world.call_count > 0) answer_call(QB_APPEND_DONE);
             break;
+        case 7:
+            hear_bid(who, 1000 + (int64_t)qb_random_below(&random, 400) * 50, key);
+            break;
         default:
             (void)bid(who, 1000 + (int64_t)qb_random_below(&random, 400) * 50, key);
             break;
         }
+    }
+    if (seed % 4 == 0) { /* a recovery ends it for this replica */
+        lose();
+        while (world.call_count > 0) answer_call(faults[qb_random_below(&random, 4)]);
+        answer_lookups();
+        end("a history that a recovery cuts");
+        return;
     }
     settle();
     world.now_us += 4000 * S;

@@ -228,3 +228,78 @@ QB_TEST(with_no_room_for_a_command_the_answer_is_busy)
     settle();
     end("busy");
 }
+
+QB_TEST(what_others_append_is_announced_when_it_is_durable_and_answered_by_them)
+{
+    begin(64, 8);
+    size_t ann = bid(ANN, 1000, "a");
+    answer_call(QB_APPEND_DONE); /* seq 2 */
+    hear_bid(BOB, 3000, "b");    /* seq 3 */
+    size_t cat = bid(CAT, 2000, "c");
+    answer_call(QB_APPEND_DONE); /* seq 4 */
+    make_durable(2);
+    QB_EXPECT(world.askers[ann].is_answered, "her own entry is durable");
+    QB_EXPECT_EQ(world.announced, 2, "what Bob did is not");
+    make_durable(4);
+    QB_EXPECT_EQ(world.announced, 4, "both");
+    QB_EXPECT_EQ(world.verdicts[3].code, QB_VERDICT_LEADING, "folded like any other");
+    QB_EXPECT_EQ(world.askers[cat].verdict.code, QB_VERDICT_OUTBID, "by Bob's maximum");
+    QB_EXPECT_EQ(world.outbid_ann, 0, "Ann is told by the replica that outbid her");
+    size_t again = bid(BOB, 3000, "b");
+    settle();
+    QB_EXPECT_EQ(world.askers[again].seq, 3, "his resend here finds it");
+    end("heard");
+}
+
+QB_TEST(more_heard_entries_than_there_is_room_for_show_their_newest_state)
+{
+    begin(64, 8);
+    for (int i = 0; i < 30; i++) {
+        char key[8];
+        (void)snprintf(key, sizeof key, "h%d", i);
+        hear_bid(i % 2 == 0 ? BOB : CAT, 1000 + i * 500, key);
+    }
+    QB_EXPECT_EQ(qb_auctioneer_tickets_in_use(world.auctioneer), 8, "bounded");
+    make_durable(5);
+    QB_EXPECT_EQ(world.announced, 5, "those with room one by one");
+    make_durable(world.seq);
+    QB_EXPECT_EQ(world.announced, world.seq, "then the newest");
+    world.now_us = 400 * S;
+    for (int i = 0; i < 8; i++) { /* no room again when the close comes */
+        char key[8];
+        (void)snprintf(key, sizeof key, "x%d", i);
+        hear_bid(BOB, 1, key);
+    }
+    hear((struct qb_entry){.type = QB_ENTRY_CLOSE, .max = QB_AMOUNT_NONE}, "close");
+    make_durable(world.seq);
+    QB_EXPECT_EQ(world.over, 1, "the end is told");
+    QB_EXPECT_EQ(world.over_heard, 1, "not by us to the winner");
+    end("many heard");
+}
+
+QB_TEST(after_a_recovery_begins_everybody_is_answered_and_nothing_is_taken)
+{
+    begin(64, 2);
+    size_t logged = bid(ANN, 1000, "a");
+    answer_call(QB_APPEND_DONE);
+    hear_bid(BOB, 3000, "b");
+    size_t waiting = bid(ANN, 1000, "a");
+    answer_call(QB_APPEND_DONE);
+    size_t unknown = bid(CAT, 9000, "c");
+    world.now_us = 200 * S + 50 * MS;
+    size_t held = bid(CAT, 9900, "d");
+    lose();
+    QB_EXPECT_EQ(world.askers[logged].reply, QB_REPLY_UNAVAILABLE, "logged, not durable");
+    QB_EXPECT_EQ(world.askers[waiting].reply, QB_REPLY_UNAVAILABLE, "its resend");
+    QB_EXPECT_EQ(world.askers[held].reply, QB_REPLY_UNAVAILABLE, "held");
+    QB_EXPECT(!world.askers[unknown].is_answered, "the call is still under way");
+    size_t late = bid(ANN, 5000, "e");
+    QB_EXPECT_EQ(world.askers[late].reply, QB_REPLY_UNAVAILABLE, "nothing new");
+    answer_call(QB_APPEND_UNKNOWN);
+    QB_EXPECT_EQ(world.askers[unknown].reply, QB_REPLY_UNAVAILABLE, "not called again");
+    QB_EXPECT_EQ(world.call_count, 0, "nothing goes out");
+    make_durable(4);
+    hear_bid(BOB, 9999, "f");
+    QB_EXPECT_EQ(world.announced, 1, "nothing is announced any more");
+    end("lost");
+}

@@ -64,7 +64,9 @@ static struct world {
     size_t looking_count;
     int outbid_ann;
     int over;
-    bool is_broken; /* an expectation inside the world failed */
+    int over_heard;     /* of those, by another replica's entry */
+    uint64_t announced; /* the newest announced seq */
+    bool is_broken;     /* an expectation inside the world failed */
 } world;
 
 static struct qb_effects effects;
@@ -120,6 +122,8 @@ static void carry_out(const struct qb_effect *effect)
         break;
     case QB_EFFECT_ANNOUNCE:
         if (effect->seq > world.durable) world.is_broken = true;
+        if (effect->seq <= world.announced) world.is_broken = true;
+        world.announced = effect->seq;
         world.verdicts[effect->seq] = effect->verdict;
         break;
     case QB_EFFECT_OUTBID:
@@ -131,6 +135,7 @@ static void carry_out(const struct qb_effect *effect)
         break;
     case QB_EFFECT_OVER:
         world.over++;
+        if (effect->is_heard) world.over_heard++;
         break;
     case QB_EFFECT_HOLD:
         break;
@@ -186,6 +191,45 @@ static void answer_call(enum qb_append_outcome forced)
         event.seq = known->seq;
         event.at_us = world.now_us;
     }
+    feed(&event);
+}
+
+/* Another replica appended: its entry has a place and an id, and that replica journals it. */
+static void hear(struct qb_entry entry, const char *key)
+{
+    struct qb_event event = {.kind = QB_EVENT_HEARD, .lot = world.lot, .entry = &entry};
+    uint8_t bid_id[QB_BID_ID_BYTES];
+
+    qb_bid_id(AUCTION, entry.bidder, key, strlen(key), bid_id);
+    if (find_known(bid_id) != NULL) return;
+    struct known *known = &world.known[world.known_count++];
+    *known = (struct known){.seq = ++world.seq};
+    (void)memcpy(known->bid_id, bid_id, QB_BID_ID_BYTES);
+    (void)memcpy(entry.bid_id, bid_id, QB_BID_ID_BYTES);
+    entry.auction = AUCTION;
+    entry.allowance = -1;
+    entry.epoch = 1;
+    entry.seq = world.seq;
+    entry.now_us = world.now_us;
+    known->asked = qb_entry_asked(&entry);
+    world.journaled = world.seq;
+    feed(&event);
+}
+
+static void hear_bid(qb_id bidder, int64_t max, const char *key)
+{
+    hear((struct qb_entry){.type = QB_ENTRY_BID,
+                           .by = QB_ACTOR_BIDDER,
+                           .bidder = bidder,
+                           .actor = bidder,
+                           .max = max,
+                           .currency = "USD"},
+         key);
+}
+
+static void lose(void)
+{
+    struct qb_event event = {.kind = QB_EVENT_LOST, .lot = world.lot};
     feed(&event);
 }
 
@@ -275,6 +319,7 @@ static void begin(uint32_t tickets_max, uint32_t held_max)
         .lots_max = 4,
         .tickets_max = tickets_max,
         .held_max = held_max,
+        .heard_max = 8,
         .unconfirmed_max = 500,
         .entries_max = 3000,
         .expires_us = 5 * S,
