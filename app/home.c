@@ -92,8 +92,10 @@ void qb_home_remember(struct qb_runner *runner, struct qb_home *home,
                       const struct qb_ring_item *item)
 {
     struct qb_ring *ring = &home->ring;
+    bool is_next = ring->count == 0 || ring_at(ring, ring->count - 1)->seq + 1 == item->seq;
     uint32_t most = runner->all->options.ring_entries;
 
+    if (!is_next) ring->count = 0; /* some were announced together: a resume begins anew */
     if (ring->count == ring->room && ring->room < most) grow(ring, most);
     if (ring->count == ring->room) {
         ring->first = (ring->first + 1) % ring->room;
@@ -113,6 +115,11 @@ const struct qb_ring_item *qb_home_recall(const struct qb_home *home, uint64_t s
     const struct qb_ring_item *item = ring_at(ring, (uint32_t)(seq - oldest));
     QB_ASSERT(item->seq == seq); /* remembered in order, without gaps */
     return item;
+}
+
+uint64_t qb_home_position(const struct qb_home *home)
+{
+    return (uint64_t)home->shown.epoch << 32 | (home->shown.seq & UINT32_MAX);
 }
 
 void qb_home_shown(const struct qb_runner *runner, const struct qb_home *home, struct qb_lot *lot)
@@ -189,7 +196,7 @@ void qb_home_publish(struct qb_runner *runner, struct qb_home *home)
     struct qb_frame *frame = qb_edge_seal(text.bytes, text.length);
     frame->is_protected = home->must_protect;
     home->must_protect = false;
-    qb_bus_publish(runner->all->options.bus, runner->member, topic, home->shown.seq, frame);
+    qb_bus_publish(runner->all->options.bus, runner->member, topic, qb_home_position(home), frame);
     qb_frame_free(&frame);
     qb_text_fini(&text);
     qb_text_fini(&state);

@@ -83,8 +83,8 @@ struct qb_runner *qb_runner_new(struct qb_runners *all, struct qb_loop *loop,
     runner->writer =
         qb_journal_writer(options->journal, qb_loop_mailbox(loop), qb_runner_durable, runner);
     runner->member = qb_bus_join(options->bus, qb_loop_mailbox(loop), heard, runner);
-    const struct qb_ledger_listener listener = {.durable = qb_runner_settled, .context = runner};
-    qb_ledger_listen(ledger, &listener);
+    runner->waiters_max = options->commands_max / options->threads;
+    qb_runner_listen(runner);
     runner->index = all->count;
     all->runners[all->count++] = runner;
     return runner;
@@ -103,6 +103,7 @@ static void runner_free(struct qb_runner *runner)
     while ((home = qb_map_next(&runner->homes, &cursor, NULL)) != NULL) qb_home_free(home);
     qb_map_fini(&runner->homes);
     qb_map_fini(&runner->watching);
+    qb_runner_follow_free(runner);
     qb_ledger_free(&runner->ledger);
     qb_text_fini(&runner->journal_bytes);
     free(runner->waiting.calls);

@@ -51,6 +51,8 @@ static struct qb_home *move_in(struct qb_runner *runner, const struct qb_request
     return qb_home_add(runner, &lot);
 }
 
+static void take_loaded(void *context, enum qb_ledger_found found);
+
 static void accept_request(void *context, void *message)
 {
     struct qb_runner *runner = context;
@@ -70,7 +72,8 @@ static void accept_request(void *context, void *message)
         home = move_in(runner, request);
         answer.retry_after_ms = 60000; /* auctions_max is reached */
     } else if (home == NULL) {
-        qb_runner_ask_archive(runner, request);
+        request->home = runner;
+        qb_runner_load(runner, request->entry.auction, take_loaded, request);
         return;
     }
     if (home == NULL) {
@@ -88,6 +91,26 @@ static void accept_request(void *context, void *message)
                                       : qb_entry_type_name((enum qb_entry_type)request->entry.type),
                   1);
     qb_runner_feed(runner, &event);
+}
+
+static void take_loaded(void *context, enum qb_ledger_found found)
+{
+    struct qb_request *request = context;
+    const struct qb_answer unavailable = {.reply = QB_REPLY_UNAVAILABLE, .retry_after_ms = 1000};
+
+    if (found == QB_LEDGER_FOUND)
+        accept_request(request->home, request);
+    else if (found == QB_LEDGER_NOT_FOUND)
+        qb_runner_ask_archive(request->home, request);
+    else
+        qb_request_end(request->home, request, &unavailable);
+}
+
+void qb_runners_suspend(struct qb_runner *runner, bool is_suspended)
+{
+    if (is_suspended && !runner->is_suspended) (void)atomic_fetch_add(&runner->all->suspended, 1);
+    if (!is_suspended && runner->is_suspended) (void)atomic_fetch_sub(&runner->all->suspended, 1);
+    runner->is_suspended = is_suspended;
 }
 
 static void send_home(struct qb_runner *runner, struct qb_request *request)
@@ -132,7 +155,7 @@ static bool admit(struct qb_runner *runner, struct qb_entry *entry, bool is_coun
     struct qb_holds *holds = runner->all->options.holds;
     struct qb_answer refusal = {.reply = QB_REPLY_UNAVAILABLE, .retry_after_ms = 1000};
 
-    if (atomic_load(&runner->all->is_refusing)) {
+    if (atomic_load(&runner->all->is_refusing) || atomic_load(&runner->all->suspended) > 0) {
         answer(context, &refusal);
         return false;
     }

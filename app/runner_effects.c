@@ -38,10 +38,10 @@ static void queue_call(struct qb_runner *runner, const struct qb_effect *effect)
     };
 }
 
-static void queue_journal(struct qb_runner *runner, const struct qb_effect *effect)
+void qb_runner_queue_journal(struct qb_runner *runner, const struct qb_entry *entry)
 {
     uint8_t bytes[QB_ENTRY_BYTES_MAX];
-    size_t length = qb_entry_encode(effect->entry, bytes);
+    size_t length = qb_entry_encode(entry, bytes);
 
     if (runner->item_count == runner->item_room) {
         runner->item_room = runner->item_room == 0 ? 64 : runner->item_room * 2;
@@ -49,9 +49,9 @@ static void queue_journal(struct qb_runner *runner, const struct qb_effect *effe
         QB_ASSERT(runner->items != NULL);
     }
     runner->items[runner->item_count++] = (struct qb_journal_item){
-        .auction = effect->entry->auction,
-        .seq = effect->entry->seq,
-        .epoch = effect->entry->epoch,
+        .auction = entry->auction,
+        .seq = entry->seq,
+        .epoch = entry->epoch,
         .length = length, /* `bytes` is set at the end of the turn, when they no longer move */
     };
     qb_text_add(&runner->journal_bytes, (const char *)bytes, length);
@@ -166,9 +166,9 @@ static void tell_cut(struct qb_runner *runner, const struct qb_effect *effect)
     qb_text_fini(&text);
 }
 
-static void announce(struct qb_runner *runner, const struct qb_effect *effect)
+/* One more durable entry, for resumes and resends. */
+static void remember(struct qb_runner *runner, const struct qb_effect *effect)
 {
-    struct qb_home *home = runner->lots[effect->lot];
     const struct qb_ring_item item = {
         .seq = effect->seq,
         .epoch = effect->moment.epoch,
@@ -177,12 +177,19 @@ static void announce(struct qb_runner *runner, const struct qb_effect *effect)
         .verdict = effect->verdict,
     };
 
-    qb_home_remember(runner, home, &item);
-    home->shown = effect->moment;
-    qb_metric_add(QB_METRIC_entries_folded_total, NULL, 1);
+    qb_home_remember(runner, runner->lots[effect->lot], &item);
     if (item.type == QB_ENTRY_RESERVE && item.verdict.code == QB_VERDICT_DONE) {
         tell_cut(runner, effect);
     }
+}
+
+static void announce(struct qb_runner *runner, const struct qb_effect *effect)
+{
+    struct qb_home *home = runner->lots[effect->lot];
+
+    home->shown = effect->moment;
+    qb_metric_add(QB_METRIC_entries_folded_total, NULL, 1);
+    if (effect->entry != NULL) remember(runner, effect);
     if (!effect->verdict.is_public_change) return;
     if (effect->verdict.is_extended) home->must_protect = true;
     if (home->is_dirty) return;
@@ -218,7 +225,7 @@ static void end(struct qb_runner *runner, const struct qb_effect *effect)
     qb_metric_add(QB_METRIC_auctions_live, NULL, -1);
     qb_metric_add(QB_METRIC_auctions_closed_total,
                   qb_outcome_name((enum qb_outcome)moment->outcome), 1);
-    if (moment->winner == 0) return;
+    if (moment->winner == 0 || effect->is_heard) return;
     struct qb_text text = {0};
     const struct qb_lot *lot = qb_auctioneer_lot(runner->auctioneer, effect->lot);
     qb_text_string(&text, "{\"on\":\"won\"");
@@ -253,7 +260,7 @@ static void carry_out(struct qb_runner *runner, const struct qb_effect *effect)
         queue_call(runner, effect);
         break;
     case QB_EFFECT_JOURNAL:
-        queue_journal(runner, effect);
+        qb_runner_queue_journal(runner, effect->entry);
         break;
     case QB_EFFECT_REPLY:
         reply(runner, effect);

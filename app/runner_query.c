@@ -23,10 +23,11 @@ struct query {
     struct qb_command command;
     qb_runner_state_answer *answer;
     void *context;
-    bool is_answered; /* by who knows whether there is such an auction */
+    bool has_no_answer; /* the ledger could not say */
+    bool is_answered;   /* by who knows whether there is such an auction */
     bool is_found;
     bool is_live; /* in memory: there will be updates */
-    uint64_t seq;
+    uint64_t seq; /* qb_home_position() */
     struct qb_text text;
 };
 
@@ -59,7 +60,7 @@ static void watch_json(struct query *query, const struct qb_home *home)
     struct qb_text missed = {.bytes_max = 256U << 10};
 
     qb_home_shown(query->home, home, &lot);
-    query->seq = home->shown.seq;
+    query->seq = qb_home_position(home);
     if (command->has_position) {
         has_missed =
             qb_home_missed_json(query->home, home, command->epoch, command->seq, &missed) &&
@@ -237,8 +238,8 @@ static void come_back(void *context, void *message)
     struct query *query = message;
 
     (void)context;
-    bool ask_store = query->kind == QUERY_WATCH && !query->is_live;
-    query->is_answered = !ask_store;
+    bool ask_store = query->kind == QUERY_WATCH && !query->is_live && !query->has_no_answer;
+    query->is_answered = !ask_store && !query->has_no_answer;
     if (ask_store &&
         qb_work_submit(query->origin->all->options.store_pool, qb_loop_mailbox(query->origin->loop),
                        run_archived, end_archived, query)) {
@@ -247,12 +248,17 @@ static void come_back(void *context, void *message)
     finish(query);
 }
 
-static void ask(void *context, void *message)
+/* The home's part is done. */
+static void go_back(struct query *query)
 {
-    struct query *query = message;
-    struct qb_home *home = qb_home_find(query->home, query->auction);
+    if (query->home == query->origin)
+        come_back(NULL, query);
+    else
+        qb_mailbox_post_answer(qb_loop_mailbox(query->origin->loop), come_back, NULL, query);
+}
 
-    (void)context;
+static void read_home(struct query *query, const struct qb_home *home)
+{
     if (home != NULL && home->shown.seq > 0) { /* its OPEN is durable */
         query->is_found = true;
         query->is_live = true;
@@ -268,10 +274,27 @@ static void ask(void *context, void *message)
             break;
         }
     }
-    if (query->home == query->origin)
-        come_back(NULL, query);
+    go_back(query);
+}
+
+static void take_loaded(void *context, enum qb_ledger_found found)
+{
+    struct query *query = context;
+
+    query->has_no_answer = found == QB_LEDGER_NO_ANSWER;
+    read_home(query, qb_home_find(query->home, query->auction));
+}
+
+static void ask(void *context, void *message)
+{
+    struct query *query = message;
+    const struct qb_home *home = qb_home_find(query->home, query->auction);
+
+    (void)context;
+    if (home != NULL)
+        read_home(query, home);
     else
-        qb_mailbox_post_answer(qb_loop_mailbox(query->origin->loop), come_back, NULL, query);
+        qb_runner_load(query->home, query->auction, take_loaded, query);
 }
 
 static void send_home(struct query *query)

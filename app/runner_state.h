@@ -46,11 +46,13 @@ struct qb_home {
     bool is_dirty;              /* in the runner's list of those to publish */
     bool is_recent;             /* changed in this second: published once more, for the lossy bus */
     bool must_protect;          /* this change may not be conflated away */
+    bool is_lost;               /* a recovery made it worthless: comes anew when it is idle */
 };
 
 /* A command under way: who asked, where the answer goes. */
 struct qb_request {
     struct qb_runner *origin;
+    struct qb_runner *home; /* set when it waits there for the auction to be loaded */
     qb_runner_answer *answer;
     void *context;
     qb_id user;
@@ -89,8 +91,12 @@ struct qb_runner {
     struct qb_journal_writer *writer;
     struct qb_bus_member *member;
     struct qb_auctioneer *auctioneer;
-    void *memory;           /* the auctioneer's */
-    struct qb_map homes;    /* auction id -> struct qb_home */
+    void *memory;          /* the auctioneer's */
+    struct qb_map homes;   /* auction id -> struct qb_home */
+    struct qb_map loading; /* auction id -> struct qb_loading */
+    size_t loading_waiters;
+    size_t waiters_max;
+    bool is_suspended;      /* the ledger takes nothing */
     struct qb_map watching; /* auction id -> how many watches are being answered, as a pointer */
     struct qb_home **lots;  /* by the auctioneer's slot */
     struct qb_call_list waiting; /* for the next call */
@@ -123,7 +129,8 @@ struct qb_runners {
     struct qb_runners_options options;
     unsigned count;
     struct qb_runner **runners;
-    atomic_bool is_refusing; /* a drain: no new bids */
+    atomic_bool is_refusing;    /* a drain: no new bids */
+    _Atomic unsigned suspended; /* how many runners' ledgers take nothing */
 };
 
 /* --- runner_effects.c --- */
@@ -140,7 +147,28 @@ void qb_runner_durable(void *context, qb_id auction, uint64_t seq);
 /* The ledger's: everything up to `seq` is durable. `context` is the runner. */
 void qb_runner_settled(void *context, qb_id auction, uint64_t seq);
 
+/* An entry to be made durable; handed to the journal at the end of the turn. */
+void qb_runner_queue_journal(struct qb_runner *runner, const struct qb_entry *entry);
+
+/* --- runner_follow.c --- */
+
+/* Its listener at the ledger; before any use of the runner. */
+void qb_runner_listen(struct qb_runner *runner);
+void qb_runner_follow_free(struct qb_runner *runner);
+/* An entry of another replica, the next of its auction. */
+void qb_runner_feed_heard(struct qb_runner *runner, const struct qb_home *home,
+                          const struct qb_entry *entry);
+
+typedef void qb_runner_loaded(void *context, enum qb_ledger_found found);
+
+/* Asks the ledger for an auction that is not in memory, once for all who ask meanwhile. `done` (or
+ * null) may be called at once when too many wait. FOUND: it is in memory now. */
+void qb_runner_load(struct qb_runner *runner, qb_id auction, qb_runner_loaded *done, void *context);
+
 /* --- runner_command.c, runner_archive.c --- */
+
+/* This thread's ledger takes nothing, or something again: clients are told at the edge. */
+void qb_runners_suspend(struct qb_runner *runner, bool is_suspended);
 
 /* Ends a request that reached no auction in memory. `at` is the runner that found out. */
 void qb_request_end(struct qb_runner *at, struct qb_request *request,
@@ -161,6 +189,8 @@ void qb_home_remember(struct qb_runner *runner, struct qb_home *home,
                       const struct qb_ring_item *item);
 /* The item of entry `seq`, or null when it is no longer kept. */
 const struct qb_ring_item *qb_home_recall(const struct qb_home *home, uint64_t seq);
+/* (epoch, seq) of what is shown, as one number that only grows, also over a recovery. */
+uint64_t qb_home_position(const struct qb_home *home);
 /* `lot` as it looked after the newest durable entry. */
 void qb_home_shown(const struct qb_runner *runner, const struct qb_home *home, struct qb_lot *lot);
 /* The body of …/state. */

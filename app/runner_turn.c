@@ -144,10 +144,15 @@ static void evict(struct qb_runner *runner)
         bool is_stillborn = qb_auctioneer_lot(runner->auctioneer, home->lot)->seq == 0;
         bool is_long_over =
             home->over_us != 0 && now_us - home->over_us >= runner->all->options.over_keep_us;
-        if (!is_stillborn && !is_long_over) continue;
+        if (!is_stillborn && !is_long_over && !home->is_lost) continue;
         if (qb_auctioneer_is_idle(runner->auctioneer, home->lot)) gone[gone_count++] = home;
     }
-    for (size_t i = 0; i < gone_count; i++) qb_home_remove(runner, gone[i]);
+    for (size_t i = 0; i < gone_count; i++) {
+        qb_id auction = gone[i]->auction;
+        bool is_lost = gone[i]->is_lost;
+        qb_home_remove(runner, gone[i]);
+        if (is_lost) qb_runner_load(runner, auction, NULL, NULL);
+    }
 }
 
 void qb_runner_second(struct qb_runner *runner)

@@ -22,7 +22,8 @@ static void take_command(struct qb_auctioneer *a, const struct qb_event *event,
                          struct qb_effects *effects)
 {
     struct qb_slot *slot = &a->slots[event->lot];
-    uint64_t unconfirmed = slot->lot.seq - slot->durable + slot->calling;
+    uint64_t open = slot->lot.seq > slot->durable ? slot->lot.seq - slot->durable : 0;
+    uint64_t unconfirmed = open + slot->calling;
     bool is_full = unconfirmed >= a->options.unconfirmed_max;
     uint32_t ticket = is_full || slot->is_lost ? QB_NO_TICKET : qb_ticket_take(a, false);
 

@@ -1,0 +1,183 @@
+/*
+ * Auctions that come into this replica's memory from the ledger, what other replicas append, and
+ * recoveries. With the embedded ledger every live auction is in memory from the start, so that
+ * every question here ends with "not found".
+ */
+#include <stdlib.h>
+
+#include "app/runner_state.h"
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+
+/* Who waits for an auction that is being asked for. */
+struct waiter {
+    qb_runner_loaded *done;
+    void *context;
+};
+
+struct qb_loading {
+    struct waiter *waiters;
+    size_t count;
+    size_t room;
+};
+
+static void add_waiter(struct qb_loading *loading, qb_runner_loaded *done, void *context)
+{
+    if (loading->count == loading->room) {
+        loading->room = loading->room == 0 ? 4 : loading->room * 2;
+        loading->waiters = realloc(loading->waiters, loading->room * sizeof *loading->waiters);
+        QB_ASSERT(loading->waiters != NULL);
+    }
+    loading->waiters[loading->count++] = (struct waiter){done, context};
+}
+
+static void loading_free(struct qb_loading *loading)
+{
+    free(loading->waiters);
+    free(loading);
+}
+
+void qb_runner_feed_heard(struct qb_runner *runner, const struct qb_home *home,
+                          const struct qb_entry *entry)
+{
+    struct qb_event event = {.kind = QB_EVENT_HEARD, .lot = home->lot, .entry = entry};
+    qb_runner_feed(runner, &event);
+}
+
+/* The auction as its log has it moves in. Null: no room. */
+static struct qb_home *take_log(struct qb_runner *runner, qb_id auction,
+                                const struct qb_ledger_log *log)
+{
+    struct qb_lot blank = {
+        .auction = auction, .price = QB_AMOUNT_NONE, .final_price = QB_AMOUNT_NONE};
+    struct qb_home *home = qb_home_add(runner, log->state != NULL ? log->state : &blank);
+
+    if (home == NULL) return NULL;
+    for (size_t i = 0; i < log->record_count; i++) qb_home_record(home, &log->records[i]);
+    struct qb_event durable = {.kind = QB_EVENT_DURABLE, .lot = home->lot, .seq = log->durable_seq};
+    qb_runner_feed(runner, &durable);
+    for (size_t i = 0; i < log->entry_count; i++) {
+        qb_runner_feed_heard(runner, home, &log->entries[i]);
+    }
+    return home;
+}
+
+static void tell_waiters(struct qb_runner *runner, qb_id auction, enum qb_ledger_found found)
+{
+    struct qb_loading *loading = qb_map_remove(&runner->loading, &auction);
+
+    if (loading == NULL) return;
+    runner->loading_waiters -= loading->count;
+    for (size_t i = 0; i < loading->count; i++) {
+        loading->waiters[i].done(loading->waiters[i].context, found);
+    }
+    loading_free(loading);
+}
+
+static void take_followed(void *context, qb_id auction, enum qb_ledger_found found,
+                          const struct qb_ledger_log *log)
+{
+    struct qb_runner *runner = context;
+
+    if (found == QB_LEDGER_FOUND && qb_home_find(runner, auction) == NULL &&
+        take_log(runner, auction, log) == NULL) {
+        qb_metric_add(QB_METRIC_limited_total, "auctions_max", 1);
+        qb_ledger_forget(runner->ledger, auction);
+        found = QB_LEDGER_NO_ANSWER;
+    }
+    tell_waiters(runner, auction, found);
+}
+
+void qb_runner_load(struct qb_runner *runner, qb_id auction, qb_runner_loaded *done, void *context)
+{
+    struct qb_loading *loading = qb_map_get(&runner->loading, &auction);
+    bool is_new = loading == NULL;
+
+    if (done != NULL && runner->loading_waiters >= runner->waiters_max) {
+        done(context, QB_LEDGER_NO_ANSWER);
+        return;
+    }
+    if (is_new) {
+        loading = calloc(1, sizeof *loading);
+        QB_ASSERT(loading != NULL);
+        (void)qb_map_set(&runner->loading, &auction, loading);
+    }
+    if (done != NULL) {
+        add_waiter(loading, done, context);
+        runner->loading_waiters++;
+    }
+    if (is_new) qb_ledger_follow(runner->ledger, auction, take_followed, runner);
+}
+
+static void hear(void *context, const struct qb_entry *entry)
+{
+    struct qb_runner *runner = context;
+    const struct qb_home *home = qb_home_find(runner, entry->auction);
+
+    if (home != NULL) qb_runner_feed_heard(runner, home, entry);
+}
+
+static void rescue(void *context, const struct qb_entry *entry)
+{
+    struct qb_runner *runner = context;
+
+    qb_metric_add(QB_METRIC_orphans_total, NULL, 1);
+    qb_runner_queue_journal(runner, entry);
+}
+
+/* An end is near that nobody here follows: whoever follows it proposes the close. */
+static void take_due(void *context, qb_id auction)
+{
+    struct qb_runner *runner = context;
+
+    if (qb_home_find(runner, auction) == NULL) qb_runner_load(runner, auction, NULL, NULL);
+}
+
+/* Everything that rests on the log of before the recovery goes; what was here comes again, so
+ * that its watchers see the state that counts. */
+static void begin_again(struct qb_runner *runner)
+{
+    size_t cursor = 0;
+    struct qb_home *home = NULL;
+
+    while ((home = qb_map_next(&runner->homes, &cursor, NULL)) != NULL) {
+        struct qb_event lost = {.kind = QB_EVENT_LOST, .lot = home->lot};
+        home->is_lost = true;
+        qb_runner_feed(runner, &lost);
+    }
+}
+
+static void take_open(void *context, bool is_open, uint32_t epoch)
+{
+    struct qb_runner *runner = context;
+
+    qb_log(QB_LOG_WARNING, is_open ? "ledger.open" : "ledger.closed", QB_INT("epoch", epoch));
+    qb_runners_suspend(runner, !is_open);
+    if (is_open) begin_again(runner);
+}
+
+void qb_runner_listen(struct qb_runner *runner)
+{
+    const struct qb_ledger_listener listener = {
+        .heard = hear,
+        .durable = qb_runner_settled,
+        .orphan = rescue,
+        .due = take_due,
+        .open = take_open,
+        .context = runner,
+    };
+
+    qb_map_init(&runner->loading, sizeof(qb_id));
+    qb_ledger_listen(runner->ledger, &listener);
+}
+
+void qb_runner_follow_free(struct qb_runner *runner)
+{
+    size_t cursor = 0;
+    struct qb_loading *loading = NULL;
+
+    while ((loading = qb_map_next(&runner->loading, &cursor, NULL)) != NULL) loading_free(loading);
+    qb_map_fini(&runner->loading);
+}
