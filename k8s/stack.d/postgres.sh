@@ -36,7 +36,7 @@ postgres_make_primary() {
 # A slot keeps on the primary what the replica has not yet read, however long it was away.
 postgres_make_replica() {
   local name=$1 home=$2 slot=${1//-/_}
-  postgres_ask postgres -c "select pg_create_physical_replication_slot('$slot')
+  postgres_ask postgres -c "select pg_create_physical_replication_slot('$slot', true)
     where not exists (select from pg_replication_slots where slot_name = '$slot')" >/dev/null
   PGPASSWORD=$(secret_of postgres-replication) "${as_postgres[@]}" "$postgres_programs/pg_basebackup" \
     -h 127.0.0.1 -p "$(port_of postgres)" -U replication -D "$home" -X stream -c fast -S "$slot" \
@@ -70,7 +70,7 @@ postgres_start() {
   fi
   launch "$name" "${as_postgres[@]}" "$postgres_programs/postgres" -D "$home" -p "$(port_of "$name")" \
     -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c cluster_name="$name" \
-    -c max_connections=200 -c shared_buffers=64MB -c wal_level=replica -c hot_standby=on \
+    -c max_connections=200 -c shared_buffers=64MB -c wal_level=replica -c wal_keep_size=64MB -c hot_standby=on \
     -c hot_standby_feedback=on -c timezone=UTC -c log_timezone=UTC "${options[@]}"
 }
 

@@ -1,0 +1,25 @@
+/*
+ * Real servers for a contract test: what k8s/stack starts, in a folder of its own.
+ *
+ * One stack a program. It ends, and its folder goes, when the program ends, however that happens.
+ * Whatever fails here ends the program with a message: a test cannot go on without its servers.
+ */
+#pragma once
+
+/* Starts `parts` of k8s/stack, e.g. "redis-single postgres-single", and waits until they answer. */
+void qb_stack_start(const char *parts);
+
+/* The value of an exported name, e.g. "DATABASE_URL"; lives as long as the program. */
+const char *qb_stack_value(const char *name);
+
+/* kill -9 of one server, e.g. "redis-0"; has happened on return. */
+void qb_stack_kill(const char *server);
+
+/* Starts a killed server again, on the same port and data; it answers on return. */
+void qb_stack_revive(const char *server);
+
+/* Removes the data of a killed server. */
+void qb_stack_wipe(const char *server);
+
+/* Ends all; also done at exit. */
+void qb_stack_stop(void);
