@@ -14,18 +14,18 @@
 static void checkpoint(void *context)
 {
     struct qb_data *data = context;
-    qb_sqlite_checkpoint(qb_store_sqlite_link(data->link));
+    qb_sqlite_checkpoint(qb_store_sql_link(data->link));
 }
 
 static bool migrate(struct qb_data *data, struct qb_error *error)
 {
     size_t count = 0;
     const struct qb_migration *migrations = qb_migrations_sqlite(&count);
-    struct qb_sqlite *sql = qb_sqlite_open(data->database, error);
+    struct qb_sql_link *sql = qb_sqlite_open(data->database, error);
 
     if (sql == NULL) return false;
     bool is_done = qb_migrate(sql, migrations, count, &data->migrated, error);
-    qb_sqlite_close(&sql);
+    qb_sql_close(&sql);
     return is_done;
 }
 
@@ -74,7 +74,7 @@ static bool open_parts(struct qb_data *data, const struct qb_settings *settings,
     data->journal = qb_journal_sqlite_new(&journal, error);
     if (data->journal == NULL) return false;
     /* Batch and settling in one transaction: a crash between the two cannot be. */
-    qb_journal_sqlite_share(data->journal, qb_store_sqlite_link(data->link));
+    qb_journal_sqlite_share(data->journal, qb_store_sql_link(data->link));
     const struct qb_archive_options archive = {
         .journal = data->journal,
         .store = data->store->ops,

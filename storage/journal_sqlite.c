@@ -42,8 +42,8 @@ struct qb_journal_writer {
 struct sqlite_journal {
     struct qb_journal journal;
     struct qb_journal_sqlite_options options;
-    struct qb_sqlite *link;   /* the writing thread's */
-    struct qb_sqlite *reader; /* the archiver's, shared or own */
+    struct qb_sql_link *link;   /* the writing thread's */
+    struct qb_sql_link *reader; /* the archiver's, shared or own */
     bool is_reader_own;
     pthread_t thread;
     pthread_mutex_t lock;
@@ -93,7 +93,7 @@ static bool insert_all(struct sqlite_journal *journal, const struct pile *pile,
 {
     struct qb_error ignored;
 
-    QB_TRY(qb_sqlite_begin(journal->link, error));
+    QB_TRY(qb_sql_begin(journal->link, error));
     bool is_good = true;
     for (size_t i = 0; is_good && i < pile->count; i++) {
         const struct waiting_item *item = &pile->items[i];
@@ -105,7 +105,7 @@ static bool insert_all(struct sqlite_journal *journal, const struct pile *pile,
         qb_bind_blob(insert, 4, &pile->bytes[item->offset], item->length);
         is_good = qb_step(insert, error) == QB_STEP_DONE;
     }
-    return qb_sqlite_end(journal->link, is_good, is_good ? error : &ignored) && is_good;
+    return qb_sql_finish(journal->link, is_good, is_good ? error : &ignored) && is_good;
 }
 
 static int by_writer_and_auction(const void *left, const void *right)
@@ -368,9 +368,9 @@ static bool settle(struct qb_journal *port, uint64_t position, struct qb_error *
 
     journal->must_recount = true;
     if (!journal->is_reader_own) return remove_settled(journal, position, error);
-    QB_TRY(qb_sqlite_begin(journal->reader, error));
+    QB_TRY(qb_sql_begin(journal->reader, error));
     bool is_done = remove_settled(journal, position, error);
-    return qb_sqlite_end(journal->reader, is_done, is_done ? error : &ignored) && is_done;
+    return qb_sql_finish(journal->reader, is_done, is_done ? error : &ignored) && is_done;
 }
 
 static void pile_fini(struct pile *pile)
@@ -388,8 +388,8 @@ static void journal_free(struct qb_journal *port)
     (void)pthread_cond_broadcast(&journal->changed);
     (void)pthread_mutex_unlock(&journal->lock);
     (void)pthread_join(journal->thread, NULL);
-    if (journal->is_reader_own) qb_sqlite_close(&journal->reader);
-    qb_sqlite_close(&journal->link);
+    if (journal->is_reader_own) qb_sql_close(&journal->reader);
+    qb_sql_close(&journal->link);
     pile_fini(&journal->waiting);
     pile_fini(&journal->committing);
     (void)pthread_cond_destroy(&journal->changed);
@@ -423,8 +423,8 @@ struct qb_journal *qb_journal_sqlite_new(const struct qb_journal_sqlite_options 
     journal->reader = journal->link != NULL ? qb_sqlite_open(options->database, error) : NULL;
     journal->is_reader_own = true;
     if (journal->reader == NULL || !count_newest(journal, error)) {
-        qb_sqlite_close(&journal->reader);
-        qb_sqlite_close(&journal->link);
+        qb_sql_close(&journal->reader);
+        qb_sql_close(&journal->link);
         free(journal);
         return NULL;
     }
@@ -435,11 +435,11 @@ struct qb_journal *qb_journal_sqlite_new(const struct qb_journal_sqlite_options 
     return &journal->journal;
 }
 
-void qb_journal_sqlite_share(struct qb_journal *port, struct qb_sqlite *link)
+void qb_journal_sqlite_share(struct qb_journal *port, struct qb_sql_link *link)
 {
     struct sqlite_journal *journal = (struct sqlite_journal *)port;
 
-    if (journal->is_reader_own) qb_sqlite_close(&journal->reader);
+    if (journal->is_reader_own) qb_sql_close(&journal->reader);
     journal->is_reader_own = false;
     journal->reader = link;
 }

@@ -19,4 +19,4 @@ qb_journal_sqlite_new(const struct qb_journal_sqlite_options *options, struct qb
 
 /* Reads and settles through `link` from now on, in whatever transaction it is: so that a batch and
  * its settling commit together. Borrowed until the journal is freed or null is given. */
-void qb_journal_sqlite_share(struct qb_journal *journal, struct qb_sqlite *link);
+void qb_journal_sqlite_share(struct qb_journal *journal, struct qb_sql_link *link);

@@ -15,7 +15,7 @@ static void digest_of(const struct qb_migration *migration, char hex[QB_SHA256_B
 }
 
 /* Those applied already must be ours, unchanged; how many there are. */
-static bool check_applied(struct qb_sqlite *link, const struct qb_migration *migrations,
+static bool check_applied(struct qb_sql_link *link, const struct qb_migration *migrations,
                           size_t count, size_t *applied, struct qb_error *error)
 {
     struct qb_statement *query =
@@ -50,15 +50,15 @@ static bool check_applied(struct qb_sqlite *link, const struct qb_migration *mig
     return step == QB_STEP_DONE;
 }
 
-static bool apply(struct qb_sqlite *link, const struct qb_migration *migration,
+static bool apply(struct qb_sql_link *link, const struct qb_migration *migration,
                   struct qb_error *error)
 {
     char hex[QB_SHA256_BYTES * 2 + 1];
     struct qb_error ignored;
 
     digest_of(migration, hex);
-    QB_TRY(qb_sqlite_begin(link, error));
-    bool is_done = qb_sqlite_run(link, migration->sql, error);
+    QB_TRY(qb_sql_begin(link, error));
+    bool is_done = qb_sql_run(link, migration->sql, error);
     if (is_done) {
         struct qb_statement *note = qb_sql(link, "INSERT INTO migrations VALUES (?, ?, ?, ?)");
         qb_bind_int(note, 1, migration->number);
@@ -67,21 +67,32 @@ static bool apply(struct qb_sqlite *link, const struct qb_migration *migration,
         qb_bind_int(note, 4, qb_clock_wall_us());
         is_done = qb_step(note, error) == QB_STEP_DONE;
     }
-    if (!qb_sqlite_end(link, is_done, is_done ? error : &ignored)) is_done = false;
+    if (!qb_sql_finish(link, is_done, is_done ? error : &ignored)) is_done = false;
     return is_done || qb_error_wrap(error, "migration %s", migration->name);
 }
 
-bool qb_migrate(struct qb_sqlite *link, const struct qb_migration *migrations, size_t count,
-                size_t *applied, struct qb_error *error)
+static bool apply_missing(struct qb_sql_link *link, const struct qb_migration *migrations,
+                          size_t count, size_t *applied, struct qb_error *error)
 {
     size_t done = 0;
 
-    QB_TRY(qb_sqlite_run(link,
-                         "CREATE TABLE IF NOT EXISTS migrations (number INTEGER PRIMARY KEY, "
-                         "name TEXT NOT NULL, digest TEXT NOT NULL, applied_us INTEGER NOT NULL)",
-                         error));
+    QB_TRY(qb_sql_run(link,
+                      "CREATE TABLE IF NOT EXISTS migrations (number INTEGER PRIMARY KEY, "
+                      "name TEXT NOT NULL, digest TEXT NOT NULL, applied_us BIGINT NOT NULL)",
+                      error));
     QB_TRY(check_applied(link, migrations, count, &done, error));
     if (applied != NULL) *applied = count - done;
     for (size_t i = done; i < count; i++) QB_TRY(apply(link, &migrations[i], error));
     return true;
+}
+
+bool qb_migrate(struct qb_sql_link *link, const struct qb_migration *migrations, size_t count,
+                size_t *applied, struct qb_error *error)
+{
+    struct qb_error ignored;
+
+    QB_TRY(qb_sql_lock(link, true, error));
+    bool is_done = apply_missing(link, migrations, count, applied, error);
+    if (!qb_sql_lock(link, false, is_done ? error : &ignored)) is_done = false;
+    return is_done;
 }

@@ -7,7 +7,7 @@
 #include <stddef.h>
 
 #include "base/error.h"
-#include "storage/sqlite.h"
+#include "storage/sql.h"
 
 struct qb_migration {
     unsigned number; /* from 1 without gaps */
@@ -18,7 +18,8 @@ struct qb_migration {
 /* Those of this program, embedded at build. */
 const struct qb_migration *qb_migrations_sqlite(size_t *count);
 
-/* Applies what is missing. False with `error` set when an applied file differs from ours, or the
- * database is newer than this program. `applied` (may be null) gets how many were new. */
-QB_MUST_USE bool qb_migrate(struct qb_sqlite *link, const struct qb_migration *migrations,
+/* Applies what is missing; of several programs that do so at once, one does it. False with `error`
+ * set when an applied file differs from ours, or the database is newer than this program. `applied`
+ * (may be null) gets how many were new. */
+QB_MUST_USE bool qb_migrate(struct qb_sql_link *link, const struct qb_migration *migrations,
                             size_t count, size_t *applied, struct qb_error *error);

@@ -1,106 +1,13 @@
 #include "storage/store_sqlite.h"
 
-#include <stdlib.h>
+#include "storage/store_sql.h"
 
-#include "base/assert.h"
-#include "storage/store_sqlite_parts.h"
-
-struct sqlite_store {
-    struct qb_store store;
-    struct qb_database *database;
-};
-
-enum qb_store_result qb_store_write(struct qb_store_link *link, struct qb_statement *statement,
-                                    struct qb_error *error)
+static struct qb_sql_link *connect(void *database, struct qb_error *error)
 {
-    struct qb_error ignored;
-
-    if (!qb_sqlite_begin(link->sql, error)) return QB_STORE_FAILED;
-    enum qb_step step = qb_step(statement, error);
-    bool is_done = step == QB_STEP_DONE;
-    bool is_committed = qb_sqlite_end(link->sql, is_done, is_done ? error : &ignored);
-    if (step == QB_STEP_TAKEN) return QB_STORE_TAKEN;
-    return is_done && is_committed ? QB_STORE_OK : QB_STORE_FAILED;
-}
-
-static struct qb_store_link *open_link(struct qb_store *store, struct qb_error *error)
-{
-    struct sqlite_store *mine = (struct sqlite_store *)store;
-    struct qb_sqlite *sql = qb_sqlite_open(mine->database, error);
-
-    if (sql == NULL) return NULL;
-    struct qb_store_link *link = calloc(1, sizeof *link);
-    QB_ASSERT(link != NULL);
-    link->sql = sql;
-    return link;
-}
-
-static void close_link(struct qb_store_link **link)
-{
-    struct qb_store_link *old = *link;
-
-    *link = NULL;
-    if (old == NULL) return;
-    qb_sqlite_close(&old->sql);
-    free(old);
-}
-
-static void store_free(struct qb_store *store)
-{
-    free(store);
-}
-
-struct qb_sqlite *qb_store_sqlite_link(struct qb_store_link *link)
-{
-    return link->sql;
+    return qb_sqlite_open(database, error);
 }
 
 struct qb_store *qb_store_sqlite_new(struct qb_database *database)
 {
-    static const struct qb_store_ops ops = {
-        .open = open_link,
-        .close = close_link,
-        .free = store_free,
-        .user_add = qb_store_user_add,
-        .user_by_email = qb_store_user_by_email,
-        .user_by_id = qb_store_user_by_id,
-        .user_update = qb_store_user_update,
-        .login_add = qb_store_login_add,
-        .login_find = qb_store_login_find,
-        .login_remove = qb_store_login_remove,
-        .limit_set = qb_store_limit_set,
-        .limits = qb_store_limits,
-        .banned = qb_store_banned,
-        .listing_add = qb_store_listing_add,
-        .listing = qb_store_listing_get,
-        .listings = qb_store_listings,
-        .listings_forget = qb_store_listings_forget,
-        .live = qb_store_live,
-        .state = qb_store_state,
-        .watch_set = qb_store_watch_set,
-        .image_add = qb_store_image_add,
-        .image = qb_store_image,
-        .entries = qb_store_entries,
-        .entry_by_bid_id = qb_store_entry_by_bid_id,
-        .bids = qb_store_bids,
-        .bids_of = qb_store_bids_of,
-        .payments_of = qb_store_payments_of,
-        .payment_of_auction = qb_store_payment_of_auction,
-        .archive_begin = qb_store_archive_begin,
-        .archive_records = qb_store_archive_records,
-        .archive_entry = qb_store_archive_entry,
-        .archive_struck = qb_store_archive_struck,
-        .archive_state = qb_store_archive_state,
-        .archive_payment = qb_store_archive_payment,
-        .archive_conflict = qb_store_archive_conflict,
-        .archive_is_frozen = qb_store_archive_is_frozen,
-        .archive_end = qb_store_archive_end,
-        .epoch_next = qb_store_epoch_next,
-    };
-    struct sqlite_store *store = calloc(1, sizeof *store);
-
-    QB_ASSERT(store != NULL);
-    store->store.ops = &ops;
-    store->database = database;
-    return &store->store;
+    return qb_store_sql_new(connect, database);
 }

@@ -16,7 +16,7 @@
 #define MINUTE_US INT64_C(60000000)
 
 static struct qb_database *database;
-static struct qb_sqlite *staller;
+static struct qb_sql_link *staller;
 
 static struct qb_journal *open_journal(size_t waiting_bytes_max)
 {
@@ -48,11 +48,11 @@ static void stall(bool is_stalled)
 
     if (is_stalled) {
         staller = qb_sqlite_open(database, &error);
-        qb_must(staller != NULL && qb_sqlite_begin(staller, &error), error.text);
+        qb_must(staller != NULL && qb_sql_begin(staller, &error), error.text);
         return;
     }
-    qb_must(qb_sqlite_end(staller, false, &error), error.text);
-    qb_sqlite_close(&staller);
+    qb_must(qb_sql_finish(staller, false, &error), error.text);
+    qb_sql_close(&staller);
 }
 
 static void end(struct qb_journal **journal)
@@ -129,27 +129,27 @@ QB_TEST(settling_belongs_to_the_transaction_of_the_batch)
     struct qb_mailbox *mailbox = qb_mailbox_new(10, no_wake, NULL);
     struct qb_journal_writer *writer = qb_journal_writer(journal, mailbox, note, NULL);
     struct qb_error error = {""};
-    struct qb_sqlite *link = qb_sqlite_open(database, &error);
+    struct qb_sql_link *link = qb_sqlite_open(database, &error);
 
     qb_journal_sqlite_share(journal, link);
     for (uint64_t seq = 1; seq <= 5; seq++) QB_EXPECT(append(journal, writer, seq, 10), "taken");
     QB_EXPECT(qb_journal_flush(journal, MINUTE_US), "durable");
     struct walk seen = take(journal);
     QB_EXPECT_EQ(seen.count, 5, "all there");
-    QB_EXPECT(qb_sqlite_begin(link, &error), error.text);
+    QB_EXPECT(qb_sql_begin(link, &error), error.text);
     QB_EXPECT(qb_journal_settle(journal, seen.last_position, &error), error.text);
-    QB_EXPECT(qb_sqlite_end(link, false, &error), "the batch is rolled back");
+    QB_EXPECT(qb_sql_finish(link, false, &error), "the batch is rolled back");
     QB_EXPECT_EQ(qb_journal_backlog(journal), 5, "and nothing is settled");
     QB_EXPECT_EQ(take(journal).count, 5, "nothing is gone");
     QB_EXPECT_EQ(qb_journal_backlog(journal), 5, "nor after it was read again");
-    QB_EXPECT(qb_sqlite_begin(link, &error), error.text);
+    QB_EXPECT(qb_sql_begin(link, &error), error.text);
     QB_EXPECT(qb_journal_settle(journal, seen.last_position, &error), error.text);
-    QB_EXPECT(qb_sqlite_end(link, true, &error), error.text);
+    QB_EXPECT(qb_sql_finish(link, true, &error), error.text);
     QB_EXPECT_EQ(take(journal).count, 0, "settled with the batch");
     QB_EXPECT_EQ(qb_journal_backlog(journal), 0, "nothing waits");
     (void)qb_mailbox_drain(mailbox);
     qb_journal_free(&journal);
-    qb_sqlite_close(&link);
+    qb_sql_close(&link);
     qb_mailbox_free(&mailbox);
     end(&journal);
 }

@@ -1,11 +1,10 @@
 /*
  * What the other contract tests stand on: real servers that a test starts, kills and revives.
  */
-#include "tests/kit/stack.h"
-
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/kit/stack.h"
 #include "tests/kit/test.h"
 
 static int ping(void)

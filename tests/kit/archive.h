@@ -50,7 +50,7 @@ static inline void qb_world_open(void)
     qb_must(qb_world.link != NULL, error.text);
     qb_world.journal = qb_journal_sqlite_new(&journal, &error);
     qb_must(qb_world.journal != NULL, error.text);
-    qb_journal_sqlite_share(qb_world.journal, qb_store_sqlite_link(qb_world.link));
+    qb_journal_sqlite_share(qb_world.journal, qb_store_sql_link(qb_world.link));
     const struct qb_archive_options archive = {.journal = qb_world.journal,
                                                .store = qb_world.store->ops,
                                                .link = qb_world.link,
@@ -188,12 +188,12 @@ static inline bool qb_world_archive(struct qb_error *error)
 static inline int64_t qb_world_number(const char *sql)
 {
     struct qb_error error = {""};
-    struct qb_sqlite *link = qb_sqlite_open(qb_world.database, &error);
+    struct qb_sql_link *link = qb_sqlite_open(qb_world.database, &error);
 
     qb_must(link != NULL, error.text);
     struct qb_statement *query = qb_sql(link, sql);
     int64_t number = qb_step(query, &error) == QB_STEP_ROW ? qb_column_int(query, 0) : -1;
-    qb_sqlite_close(&link);
+    qb_sql_close(&link);
     return number;
 }
 
@@ -201,8 +201,8 @@ static inline int64_t qb_world_number(const char *sql)
 static inline void qb_world_tamper(const char *sql)
 {
     struct qb_error error = {""};
-    struct qb_sqlite *link = qb_sqlite_open(qb_world.database, &error);
+    struct qb_sql_link *link = qb_sqlite_open(qb_world.database, &error);
 
-    qb_must(link != NULL && qb_sqlite_run(link, sql, &error), error.text);
-    qb_sqlite_close(&link);
+    qb_must(link != NULL && qb_sql_run(link, sql, &error), error.text);
+    qb_sql_close(&link);
 }

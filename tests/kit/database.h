@@ -30,10 +30,10 @@ static inline struct qb_database *qb_test_database_again(void)
     struct qb_database *database = qb_database_open(qb_test_path, &error);
 
     qb_must(database != NULL, error.text);
-    struct qb_sqlite *sql = qb_sqlite_open(database, &error);
+    struct qb_sql_link *sql = qb_sqlite_open(database, &error);
     qb_must(sql != NULL, error.text);
     qb_must(qb_migrate(sql, migrations, count, NULL, &error), error.text);
-    qb_sqlite_close(&sql);
+    qb_sql_close(&sql);
     return database;
 }
 

@@ -121,9 +121,9 @@ QB_TEST(entries_cannot_be_changed_by_a_statement)
     struct qb_error error = {""};
 
     new_lot(3);
-    struct qb_sqlite *link = qb_store_sqlite_link(qb_world.link);
-    QB_EXPECT(!qb_sqlite_run(link, "UPDATE entries SET seq = 9 WHERE seq = 3", &error), "update");
-    QB_EXPECT(!qb_sqlite_run(link, "DELETE FROM entries WHERE seq = 3", &error), "delete");
+    struct qb_sql_link *link = qb_store_sql_link(qb_world.link);
+    QB_EXPECT(!qb_sql_run(link, "UPDATE entries SET seq = 9 WHERE seq = 3", &error), "update");
+    QB_EXPECT(!qb_sql_run(link, "DELETE FROM entries WHERE seq = 3", &error), "delete");
     QB_EXPECT_EQ(qb_world_number("SELECT max(seq) FROM entries"), 3, "nothing happened");
     qb_world_end();
 }

@@ -14,7 +14,7 @@ static const struct qb_migration migrations[] = {
 };
 
 static struct qb_database *database;
-static struct qb_sqlite *link_to;
+static struct qb_sql_link *link_to;
 
 static void open_new(void)
 {
@@ -29,7 +29,7 @@ static void open_new(void)
 
 static void end(void)
 {
-    qb_sqlite_close(&link_to);
+    qb_sql_close(&link_to);
     qb_database_free(&database);
     qb_test_folder_remove();
 }
@@ -88,8 +88,7 @@ QB_TEST(a_migration_left_out_is_refused)
 
     open_new();
     QB_EXPECT(qb_migrate(link_to, migrations, 3, NULL, &error), error.text);
-    QB_EXPECT(qb_sqlite_run(link_to, "DELETE FROM migrations WHERE number = 2", &error),
-              error.text);
+    QB_EXPECT(qb_sql_run(link_to, "DELETE FROM migrations WHERE number = 2", &error), error.text);
     expect_refused(migrations, 3, "migration 2 was never applied but 3 was");
     end();
 }

@@ -8,7 +8,7 @@
 #include "tests/kit/test.h"
 
 static struct qb_database *database;
-static struct qb_sqlite *link_to;
+static struct qb_sql_link *link_to;
 
 static void open_new(void)
 {
@@ -21,7 +21,7 @@ static void open_new(void)
 
 static void end(void)
 {
-    qb_sqlite_close(&link_to);
+    qb_sql_close(&link_to);
     qb_database_free(&database);
     qb_test_folder_remove();
 }
@@ -33,11 +33,11 @@ QB_TEST(a_database_that_cannot_be_read_is_a_failure)
     struct qb_error error = {""};
 
     open_new();
-    struct qb_sqlite *other = qb_sqlite_open(database, &error);
-    QB_EXPECT(qb_sqlite_run(other,
-                            "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = 'broken' "
-                            "WHERE name = 'images'; PRAGMA schema_version = 9999",
-                            &error),
+    struct qb_sql_link *other = qb_sqlite_open(database, &error);
+    QB_EXPECT(qb_sql_run(other,
+                         "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = 'broken' "
+                         "WHERE name = 'images'; PRAGMA schema_version = 9999",
+                         &error),
               error.text);
     for (size_t i = 0; i < 4; i++) { /* the first finds it out, the others cannot be prepared */
         struct qb_statement *query = qb_sql(link_to, queries[i % 2]);
@@ -47,7 +47,7 @@ QB_TEST(a_database_that_cannot_be_read_is_a_failure)
         QB_EXPECT(strstr(error.text, "malformed") != NULL, error.text);
         qb_sql_end(query);
     }
-    qb_sqlite_close(&other);
+    qb_sql_close(&other);
     end();
 }
 
@@ -63,9 +63,9 @@ QB_TEST(what_is_rolled_back_never_was)
     struct qb_error error = {""};
 
     open_new();
-    QB_EXPECT(qb_sqlite_begin(link_to, &error), error.text);
-    QB_EXPECT(qb_sqlite_run(link_to, "UPDATE epochs SET epoch = 7", &error), error.text);
-    QB_EXPECT(qb_sqlite_end(link_to, false, &error), error.text);
+    QB_EXPECT(qb_sql_begin(link_to, &error), error.text);
+    QB_EXPECT(qb_sql_run(link_to, "UPDATE epochs SET epoch = 7", &error), error.text);
+    QB_EXPECT(qb_sql_finish(link_to, false, &error), error.text);
     struct qb_statement *query = qb_sql(link_to, "SELECT epoch FROM epochs");
     QB_EXPECT_EQ(qb_step(query, &error), QB_STEP_ROW, "there");
     QB_EXPECT_EQ(qb_column_int(query, 0), 0, "as it was");
@@ -82,9 +82,8 @@ QB_TEST(a_taken_value_is_told_apart_from_a_failure)
     qb_bind_int(insert, 1, 5);
     QB_EXPECT_EQ(qb_step(insert, &error), QB_STEP_FAILED, "no such user");
     QB_EXPECT(error.text[0] != '\0', "in words");
-    QB_EXPECT(
-        qb_sqlite_run(link_to, "INSERT INTO users VALUES (5, 'e', 'n', 'v', 1, 0, 0)", &error),
-        error.text);
+    QB_EXPECT(qb_sql_run(link_to, "INSERT INTO users VALUES (5, 'e', 'n', 'v', 1, 0, 0)", &error),
+              error.text);
     insert = qb_sql(link_to, "INSERT INTO limits VALUES (5, 'USD', 1)");
     QB_EXPECT_EQ(qb_step(insert, &error), QB_STEP_DONE, "now there is");
     insert = qb_sql(link_to, "INSERT INTO limits VALUES (5, 'USD', 1)");

@@ -1,20 +1,24 @@
 /*
- * The operations of the embedded store, by file; private to storage/store_sqlite*.c. What each
- * promises stands in store.h.
+ * The operations of a store on SQL, by file; private to storage/store_sql*.c. What each promises
+ * stands in store.h.
  */
 #pragma once
 
-#include "storage/store_sqlite.h"
+#include "storage/store_sql.h"
 
 struct qb_store_link {
-    struct qb_sqlite *sql;
+    struct qb_sql_link *sql;
 };
 
-/* A statement that returns no rows, in a transaction of its own. */
+/* A statement that returns no rows; `if_none` is the result when it changes none: TAKEN of an
+ * insert that meets a taken value with ON CONFLICT DO NOTHING, NOT_FOUND of an update. */
+enum qb_store_result qb_store_step(struct qb_store_link *link, struct qb_statement *statement,
+                                   enum qb_store_result if_none, struct qb_error *error);
+/* The same in a transaction of its own. */
 enum qb_store_result qb_store_write(struct qb_store_link *link, struct qb_statement *statement,
-                                    struct qb_error *error);
+                                    enum qb_store_result if_none, struct qb_error *error);
 
-/* store_sqlite_accounts.c */
+/* store_sql_accounts.c */
 enum qb_store_result qb_store_user_add(struct qb_store_link *, const struct qb_user *,
                                        struct qb_error *);
 enum qb_store_result qb_store_user_by_email(struct qb_store_link *, const char *, struct qb_user *,
@@ -37,7 +41,7 @@ enum qb_store_result qb_store_limits(struct qb_store_link *,
 enum qb_store_result qb_store_banned(struct qb_store_link *, bool (*each)(void *, qb_id),
                                      void *context, struct qb_error *);
 
-/* store_sqlite_auctions.c */
+/* store_sql_auctions.c */
 enum qb_store_result qb_store_listing_add(struct qb_store_link *, const struct qb_listing *,
                                           struct qb_error *);
 enum qb_store_result qb_store_listing_get(struct qb_store_link *, qb_id, struct qb_listing *,
@@ -58,7 +62,7 @@ enum qb_store_result qb_store_image(struct qb_store_link *, const uint8_t *,
                                     void (*)(void *, const char *, const void *, size_t), void *,
                                     struct qb_error *);
 
-/* store_sqlite_history.c */
+/* store_sql_history.c */
 enum qb_store_result qb_store_entries(struct qb_store_link *, qb_id, uint64_t, size_t,
                                       qb_store_archived *, void *, struct qb_error *);
 enum qb_store_result qb_store_entry_by_bid_id(struct qb_store_link *, qb_id, const uint8_t *,
@@ -72,7 +76,7 @@ enum qb_store_result qb_store_payments_of(struct qb_store_link *, qb_id, qb_id, 
 enum qb_store_result qb_store_payment_of_auction(struct qb_store_link *, qb_id, struct qb_payment *,
                                                  struct qb_error *);
 
-/* store_sqlite_archive.c */
+/* store_sql_archive.c */
 enum qb_store_result qb_store_archive_begin(struct qb_store_link *, struct qb_error *);
 enum qb_store_result qb_store_archive_records(struct qb_store_link *, qb_id,
                                               bool (*)(void *, const struct qb_bid_record *),

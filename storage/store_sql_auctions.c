@@ -1,7 +1,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "storage/store_sqlite_parts.h"
+#include "storage/store_sql_parts.h"
 
 #define WATCHES_MAX      1000
 #define SEARCH_WORDS_MAX 8
@@ -36,14 +36,15 @@ static void read_listing(struct qb_statement *query, struct qb_listing *listing)
     listing->final_price = qb_column_int(query, 19);
 }
 
-static enum qb_step insert_listing(struct qb_store_link *link, const struct qb_listing *listing,
-                                   struct qb_error *error)
+static enum qb_store_result insert_listing(struct qb_store_link *link,
+                                           const struct qb_listing *listing, struct qb_error *error)
 {
     struct qb_statement *insert = qb_sql(
         link->sql,
         "INSERT INTO auctions (id, seller, title, description, category, image, currency, "
         "is_private, created_us, starts_at_us, start_price, buy_now, ends_at_us, sort_price) "
-        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?11)");
+        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?11) ON CONFLICT DO "
+        "NOTHING");
 
     qb_bind_int(insert, 1, (int64_t)listing->id);
     qb_bind_int(insert, 2, (int64_t)listing->seller);
@@ -58,20 +59,22 @@ static enum qb_step insert_listing(struct qb_store_link *link, const struct qb_l
     qb_bind_int(insert, 11, listing->start_price);
     qb_bind_int(insert, 12, listing->buy_now);
     qb_bind_int(insert, 13, listing->ends_at_us);
-    return qb_step(insert, error);
+    return qb_store_step(link, insert, QB_STORE_TAKEN, error);
 }
 
-/* For the search. Not by a trigger: with trusted_schema off none may write to a virtual table. */
-static enum qb_step insert_words(struct qb_store_link *link, const struct qb_listing *listing,
-                                 struct qb_error *error)
+/* For the search, where the database does not do it itself. Not by a trigger: with trusted_schema
+ * off none may write to a virtual table. */
+static enum qb_store_result insert_words(struct qb_store_link *link,
+                                         const struct qb_listing *listing, struct qb_error *error)
 {
+    if (link->sql->driver->dialect != QB_SQL_SQLITE) return QB_STORE_OK;
     struct qb_statement *insert =
         qb_sql(link->sql, "INSERT INTO auction_words (rowid, title, description) VALUES (?, ?, ?)");
 
     qb_bind_int(insert, 1, (int64_t)listing->id);
     qb_bind_text(insert, 2, listing->title);
     qb_bind_text(insert, 3, listing->description);
-    return qb_step(insert, error);
+    return qb_store_step(link, insert, QB_STORE_OK, error);
 }
 
 enum qb_store_result qb_store_listing_add(struct qb_store_link *link,
@@ -79,13 +82,12 @@ enum qb_store_result qb_store_listing_add(struct qb_store_link *link,
 {
     struct qb_error ignored;
 
-    if (!qb_sqlite_begin(link->sql, error)) return QB_STORE_FAILED;
-    enum qb_step step = insert_listing(link, listing, error);
-    if (step == QB_STEP_DONE) step = insert_words(link, listing, error);
-    bool is_done = step == QB_STEP_DONE;
-    bool is_committed = qb_sqlite_end(link->sql, is_done, is_done ? error : &ignored);
-    if (step == QB_STEP_TAKEN) return QB_STORE_TAKEN;
-    return is_done && is_committed ? QB_STORE_OK : QB_STORE_FAILED;
+    if (!qb_sql_begin(link->sql, error)) return QB_STORE_FAILED;
+    enum qb_store_result result = insert_listing(link, listing, error);
+    if (result == QB_STORE_OK) result = insert_words(link, listing, error);
+    bool is_done = result == QB_STORE_OK;
+    bool is_committed = qb_sql_finish(link->sql, is_done, is_done ? error : &ignored);
+    return is_done && !is_committed ? QB_STORE_FAILED : result;
 }
 
 enum qb_store_result qb_store_listing_get(struct qb_store_link *link, qb_id id,
@@ -141,7 +143,7 @@ static bool words_query(const char *search, char *query, size_t room)
     "status > 0 AND (?1 = '' OR category = ?1) AND (?2 = '' OR currency = ?2) "                    \
     "AND (?3 = 0 OR seller = ?3) "                                                                 \
     "AND (?4 = 0 OR id IN (SELECT auction FROM bids WHERE bidder = ?4)) "                          \
-    "AND (?5 = 0 OR id IN (SELECT auction FROM watches WHERE user = ?5)) "                         \
+    "AND (?5 = 0 OR id IN (SELECT auction FROM watches WHERE \"user\" = ?5)) "                     \
     "AND (?6 = 1 OR is_private = 0) "                                                              \
     "AND (?7 = 0 OR (?7 = 1 AND status < 3 AND starts_at_us > ?8) "                                \
     "OR (?7 = 2 AND status < 3 AND starts_at_us <= ?8) OR (?7 = 3 AND status >= 3)) "
@@ -231,10 +233,10 @@ enum qb_store_result qb_store_listings_forget(struct qb_store_link *link, qb_tim
     struct qb_error ignored;
 
     *count = 0;
-    if (!qb_sqlite_begin(link->sql, error)) return QB_STORE_FAILED;
+    if (!qb_sql_begin(link->sql, error)) return QB_STORE_FAILED;
     bool is_done = forget(link, before_us, error);
-    size_t changed = is_done ? (size_t)qb_sqlite_changes(link->sql) : 0;
-    if (!qb_sqlite_end(link->sql, is_done, is_done ? error : &ignored)) is_done = false;
+    size_t changed = is_done ? (size_t)qb_sql_changes(link->sql) : 0;
+    if (!qb_sql_finish(link->sql, is_done, is_done ? error : &ignored)) is_done = false;
     if (is_done) *count = changed;
     return is_done ? QB_STORE_OK : QB_STORE_FAILED;
 }
@@ -278,22 +280,22 @@ enum qb_store_result qb_store_watch_set(struct qb_store_link *link, qb_id user, 
     struct qb_statement *change = NULL;
 
     if (!is_watched) {
-        change = qb_sql(link->sql, "DELETE FROM watches WHERE user = ? AND auction = ?");
+        change = qb_sql(link->sql, "DELETE FROM watches WHERE \"user\" = ? AND auction = ?");
         qb_bind_int(change, 1, (int64_t)user);
         qb_bind_int(change, 2, (int64_t)auction);
-        return qb_store_write(link, change, error);
+        return qb_store_write(link, change, QB_STORE_OK, error);
     }
-    change = qb_sql(link->sql, "INSERT INTO watches (user, auction) SELECT ?1, id FROM auctions "
-                               "WHERE id = ?2 AND (SELECT count(*) FROM watches WHERE user = ?1) "
-                               "< ?3 ON CONFLICT DO NOTHING");
+    change = qb_sql(link->sql, "INSERT INTO watches (\"user\", auction) SELECT ?1, id FROM "
+                               "auctions WHERE id = ?2 AND (SELECT count(*) FROM watches WHERE "
+                               "\"user\" = ?1) < ?3 ON CONFLICT DO NOTHING");
     qb_bind_int(change, 1, (int64_t)user);
     qb_bind_int(change, 2, (int64_t)auction);
     qb_bind_int(change, 3, WATCHES_MAX);
-    enum qb_store_result result = qb_store_write(link, change, error);
-    if (result != QB_STORE_OK || qb_sqlite_changes(link->sql) > 0) return result;
+    enum qb_store_result result = qb_store_write(link, change, QB_STORE_NOT_FOUND, error);
+    if (result != QB_STORE_NOT_FOUND) return result;
     struct qb_statement *look =
-        qb_sql(link->sql, "SELECT EXISTS (SELECT 1 FROM watches WHERE user = ?1 AND auction = ?2), "
-                          "EXISTS (SELECT 1 FROM auctions WHERE id = ?2)");
+        qb_sql(link->sql, "SELECT EXISTS (SELECT 1 FROM watches WHERE \"user\" = ?1 AND auction = "
+                          "?2), EXISTS (SELECT 1 FROM auctions WHERE id = ?2)");
     qb_bind_int(look, 1, (int64_t)user);
     qb_bind_int(look, 2, (int64_t)auction);
     if (qb_step(look, error) != QB_STEP_ROW) return QB_STORE_FAILED;
@@ -316,7 +318,7 @@ enum qb_store_result qb_store_image_add(struct qb_store_link *link, const uint8_
     qb_bind_text(insert, 2, type);
     qb_bind_blob(insert, 3, bytes, length);
     qb_bind_int(insert, 4, (int64_t)owner);
-    return qb_store_write(link, insert, error);
+    return qb_store_write(link, insert, QB_STORE_OK, error);
 }
 
 enum qb_store_result qb_store_image(struct qb_store_link *link, const uint8_t *hash,

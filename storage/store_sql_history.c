@@ -1,6 +1,6 @@
 #include <string.h>
 
-#include "storage/store_sqlite_parts.h"
+#include "storage/store_sql_parts.h"
 #include "storage/verdict_codec.h"
 
 static bool read_archived(struct qb_statement *query, struct qb_archived *archived)

@@ -1,7 +1,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "storage/store_sqlite_parts.h"
+#include "storage/store_sql_parts.h"
 
 static enum qb_store_result read_user(struct qb_statement *query, struct qb_user *user,
                                       struct qb_error *error)
@@ -25,7 +25,7 @@ enum qb_store_result qb_store_user_add(struct qb_store_link *link, const struct 
 {
     struct qb_statement *insert =
         qb_sql(link->sql, "INSERT INTO users (id, email, name, verifier, roles, is_banned, "
-                          "created_us) VALUES (?, ?, ?, ?, ?, ?, ?)");
+                          "created_us) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING");
 
     qb_bind_int(insert, 1, (int64_t)user->id);
     qb_bind_text(insert, 2, user->email);
@@ -34,7 +34,7 @@ enum qb_store_result qb_store_user_add(struct qb_store_link *link, const struct 
     qb_bind_int(insert, 5, user->roles);
     qb_bind_int(insert, 6, user->is_banned);
     qb_bind_int(insert, 7, user->created_us);
-    return qb_store_write(link, insert, error);
+    return qb_store_write(link, insert, QB_STORE_TAKEN, error);
 }
 
 #define USER_COLUMNS "SELECT id, email, name, verifier, roles, is_banned, created_us FROM users "
@@ -69,9 +69,7 @@ enum qb_store_result qb_store_user_update(struct qb_store_link *link, const stru
     qb_bind_int(update, 3, user->roles);
     qb_bind_int(update, 4, user->is_banned);
     qb_bind_int(update, 5, (int64_t)user->id);
-    enum qb_store_result result = qb_store_write(link, update, error);
-    bool is_nobody = result == QB_STORE_OK && qb_sqlite_changes(link->sql) == 0;
-    return is_nobody ? QB_STORE_NOT_FOUND : result;
+    return qb_store_write(link, update, QB_STORE_NOT_FOUND, error);
 }
 
 enum qb_store_result qb_store_login_add(struct qb_store_link *link, const struct qb_login *login,
@@ -80,13 +78,13 @@ enum qb_store_result qb_store_login_add(struct qb_store_link *link, const struct
     struct qb_error ignored;
     struct qb_statement *insert = NULL;
 
-    if (!qb_sqlite_begin(link->sql, error)) return QB_STORE_FAILED;
+    if (!qb_sql_begin(link->sql, error)) return QB_STORE_FAILED;
     /* Logins that have ended go with the next new one: the table holds what is in use. */
     struct qb_statement *remove = qb_sql(link->sql, "DELETE FROM logins WHERE expires_us < ?");
     qb_bind_int(remove, 1, qb_clock_wall_us());
     bool is_good = qb_step(remove, error) == QB_STEP_DONE;
     if (is_good) {
-        insert = qb_sql(link->sql, "INSERT INTO logins (hash, user, created_us, expires_us) "
+        insert = qb_sql(link->sql, "INSERT INTO logins (hash, \"user\", created_us, expires_us) "
                                    "VALUES (?, ?, ?, ?)");
         qb_bind_blob(insert, 1, login->hash, sizeof login->hash);
         qb_bind_int(insert, 2, (int64_t)login->user);
@@ -94,7 +92,7 @@ enum qb_store_result qb_store_login_add(struct qb_store_link *link, const struct
         qb_bind_int(insert, 4, login->expires_us);
         is_good = qb_step(insert, error) == QB_STEP_DONE;
     }
-    bool is_committed = qb_sqlite_end(link->sql, is_good, is_good ? error : &ignored);
+    bool is_committed = qb_sql_finish(link->sql, is_good, is_good ? error : &ignored);
     return is_good && is_committed ? QB_STORE_OK : QB_STORE_FAILED;
 }
 
@@ -102,7 +100,7 @@ enum qb_store_result qb_store_login_find(struct qb_store_link *link, const uint8
                                          struct qb_login *login, struct qb_error *error)
 {
     struct qb_statement *query =
-        qb_sql(link->sql, "SELECT user, created_us, expires_us FROM logins WHERE hash = ?");
+        qb_sql(link->sql, "SELECT \"user\", created_us, expires_us FROM logins WHERE hash = ?");
 
     qb_bind_blob(query, 1, hash, QB_SHA256_BYTES);
     enum qb_step step = qb_step(query, error);
@@ -121,9 +119,7 @@ enum qb_store_result qb_store_login_remove(struct qb_store_link *link, const uin
     struct qb_statement *remove = qb_sql(link->sql, "DELETE FROM logins WHERE hash = ?");
 
     qb_bind_blob(remove, 1, hash, QB_SHA256_BYTES);
-    enum qb_store_result result = qb_store_write(link, remove, error);
-    bool is_none = result == QB_STORE_OK && qb_sqlite_changes(link->sql) == 0;
-    return is_none ? QB_STORE_NOT_FOUND : result;
+    return qb_store_write(link, remove, QB_STORE_NOT_FOUND, error);
 }
 
 enum qb_store_result qb_store_limit_set(struct qb_store_link *link, qb_id user,
@@ -131,21 +127,23 @@ enum qb_store_result qb_store_limit_set(struct qb_store_link *link, qb_id user,
                                         struct qb_error *error)
 {
     struct qb_statement *change =
-        amount < 0 ? qb_sql(link->sql, "DELETE FROM limits WHERE user = ?1 AND currency = ?2")
-                   : qb_sql(link->sql, "INSERT INTO limits (user, currency, amount) VALUES (?1, "
-                                       "?2, ?3) ON CONFLICT DO UPDATE SET amount = ?3");
+        amount < 0
+            ? qb_sql(link->sql, "DELETE FROM limits WHERE \"user\" = ?1 AND currency = ?2")
+            : qb_sql(link->sql,
+                     "INSERT INTO limits (\"user\", currency, amount) VALUES (?1, ?2, ?3) ON "
+                     "CONFLICT (\"user\", currency) DO UPDATE SET amount = excluded.amount");
 
     qb_bind_int(change, 1, (int64_t)user);
     qb_bind_text(change, 2, currency);
     if (amount >= 0) qb_bind_int(change, 3, amount);
-    return qb_store_write(link, change, error);
+    return qb_store_write(link, change, QB_STORE_OK, error);
 }
 
 enum qb_store_result qb_store_limits(struct qb_store_link *link,
                                      bool (*each)(void *, qb_id, const char *, int64_t),
                                      void *context, struct qb_error *error)
 {
-    struct qb_statement *query = qb_sql(link->sql, "SELECT user, currency, amount FROM limits");
+    struct qb_statement *query = qb_sql(link->sql, "SELECT \"user\", currency, amount FROM limits");
     enum qb_step step = QB_STEP_DONE;
 
     while ((step = qb_step(query, error)) == QB_STEP_ROW) {

@@ -1,20 +1,12 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "storage/store_sqlite_parts.h"
+#include "storage/store_sql_parts.h"
 #include "storage/verdict_codec.h"
-
-static enum qb_store_result done(struct qb_statement *statement, struct qb_error *error)
-{
-    enum qb_step step = qb_step(statement, error);
-
-    if (step == QB_STEP_TAKEN) return QB_STORE_TAKEN;
-    return step == QB_STEP_DONE ? QB_STORE_OK : QB_STORE_FAILED;
-}
 
 enum qb_store_result qb_store_archive_begin(struct qb_store_link *link, struct qb_error *error)
 {
-    return qb_sqlite_begin(link->sql, error) ? QB_STORE_OK : QB_STORE_FAILED;
+    return qb_sql_begin(link->sql, error) ? QB_STORE_OK : QB_STORE_FAILED;
 }
 
 enum qb_store_result qb_store_archive_records(struct qb_store_link *link, qb_id auction,
@@ -48,9 +40,12 @@ enum qb_store_result qb_store_archive_records(struct qb_store_link *link, qb_id 
 static enum qb_store_result add_bid(struct qb_store_link *link, const struct qb_entry *entry,
                                     const struct qb_verdict *verdict, struct qb_error *error)
 {
-    struct qb_statement *insert =
-        qb_sql(link->sql, "INSERT OR REPLACE INTO bids (auction, seq, type, bidder, max, price, "
-                          "code, is_live, t_us) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)");
+    struct qb_statement *insert = qb_sql(
+        link->sql, "INSERT INTO bids (auction, seq, type, bidder, max, price, code, is_live, "
+                   "t_us) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (auction, seq) "
+                   "DO UPDATE SET type = excluded.type, bidder = excluded.bidder, max = "
+                   "excluded.max, price = excluded.price, code = excluded.code, is_live = "
+                   "excluded.is_live, t_us = excluded.t_us");
     bool is_reserve = entry->type == QB_ENTRY_RESERVE;
     bool is_purchase = entry->type == QB_ENTRY_BUY_NOW;
 
@@ -63,7 +58,7 @@ static enum qb_store_result add_bid(struct qb_store_link *link, const struct qb_
     qb_bind_int(insert, 7, is_reserve ? 0 : verdict->code);
     qb_bind_int(insert, 8, !is_reserve);
     qb_bind_int(insert, 9, verdict->t_us);
-    return done(insert, error);
+    return qb_store_step(link, insert, QB_STORE_OK, error);
 }
 
 enum qb_store_result qb_store_archive_entry(struct qb_store_link *link,
@@ -73,7 +68,7 @@ enum qb_store_result qb_store_archive_entry(struct qb_store_link *link,
 {
     struct qb_statement *insert =
         qb_sql(link->sql, "INSERT INTO entries (auction, seq, bid_id, bytes, verdict, chain) "
-                          "VALUES (?, ?, ?, ?, ?, ?)");
+                          "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING");
     const struct qb_verdict *verdict = &archived->verdict;
     uint8_t bytes[QB_VERDICT_BYTES];
 
@@ -84,7 +79,7 @@ enum qb_store_result qb_store_archive_entry(struct qb_store_link *link,
     qb_bind_blob(insert, 4, archived->bytes, archived->length);
     qb_bind_blob(insert, 5, bytes, sizeof bytes);
     qb_bind_blob(insert, 6, archived->chain, QB_SHA256_BYTES);
-    enum qb_store_result result = done(insert, error);
+    enum qb_store_result result = qb_store_step(link, insert, QB_STORE_TAKEN, error);
     bool has_row = verdict->code >= QB_VERDICT_LEADING && verdict->code <= QB_VERDICT_BOUGHT;
     if (entry->type == QB_ENTRY_RESERVE && verdict->code == QB_VERDICT_DONE) has_row = true;
     return result == QB_STORE_OK && has_row ? add_bid(link, entry, verdict, error) : result;
@@ -98,7 +93,7 @@ enum qb_store_result qb_store_archive_struck(struct qb_store_link *link, qb_id a
 
     qb_bind_int(update, 1, (int64_t)auction);
     qb_bind_int(update, 2, (int64_t)seq);
-    return done(update, error);
+    return qb_store_step(link, update, QB_STORE_OK, error);
 }
 
 enum qb_store_result qb_store_archive_state(struct qb_store_link *link, const struct qb_lot *lot,
@@ -125,9 +120,7 @@ enum qb_store_result qb_store_archive_state(struct qb_store_link *link, const st
     qb_bind_int(update, 10, lot->final_price != QB_AMOUNT_NONE ? lot->final_price : sort_price);
     qb_bind_int(update, 11, qb_lot_is_buy_now_open(lot) ? lot->rules.buy_now : QB_AMOUNT_NONE);
     qb_bind_blob(update, 12, bytes, length);
-    enum qb_store_result result = done(update, error);
-    bool is_nowhere = result == QB_STORE_OK && qb_sqlite_changes(link->sql) == 0;
-    return is_nowhere ? QB_STORE_NOT_FOUND : result;
+    return qb_store_step(link, update, QB_STORE_NOT_FOUND, error);
 }
 
 enum qb_store_result qb_store_archive_payment(struct qb_store_link *link,
@@ -136,7 +129,8 @@ enum qb_store_result qb_store_archive_payment(struct qb_store_link *link,
 {
     struct qb_statement *insert =
         qb_sql(link->sql, "INSERT INTO payments (id, auction, buyer, seller, amount, currency, "
-                          "status, created_us, deadline_us) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)");
+                          "status, created_us, deadline_us) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON "
+                          "CONFLICT DO NOTHING");
 
     qb_bind_int(insert, 1, (int64_t)payment->id);
     qb_bind_int(insert, 2, (int64_t)payment->auction);
@@ -147,7 +141,7 @@ enum qb_store_result qb_store_archive_payment(struct qb_store_link *link,
     qb_bind_int(insert, 7, payment->status);
     qb_bind_int(insert, 8, payment->created_us);
     qb_bind_int(insert, 9, payment->deadline_us);
-    return done(insert, error);
+    return qb_store_step(link, insert, QB_STORE_TAKEN, error);
 }
 
 enum qb_store_result qb_store_archive_conflict(struct qb_store_link *link, qb_id auction,
@@ -161,7 +155,7 @@ enum qb_store_result qb_store_archive_conflict(struct qb_store_link *link, qb_id
     qb_bind_int(insert, 2, (int64_t)seq);
     qb_bind_blob(insert, 3, bytes, length);
     qb_bind_int(insert, 4, qb_clock_wall_us());
-    return done(insert, error);
+    return qb_store_step(link, insert, QB_STORE_OK, error);
 }
 
 enum qb_store_result qb_store_archive_is_frozen(struct qb_store_link *link, qb_id auction,
@@ -180,7 +174,7 @@ enum qb_store_result qb_store_archive_is_frozen(struct qb_store_link *link, qb_i
 enum qb_store_result qb_store_archive_end(struct qb_store_link *link, bool do_commit,
                                           struct qb_error *error)
 {
-    return qb_sqlite_end(link->sql, do_commit, error) ? QB_STORE_OK : QB_STORE_FAILED;
+    return qb_sql_finish(link->sql, do_commit, error) ? QB_STORE_OK : QB_STORE_FAILED;
 }
 
 enum qb_store_result qb_store_epoch_next(struct qb_store_link *link, uint32_t *epoch,
@@ -188,12 +182,12 @@ enum qb_store_result qb_store_epoch_next(struct qb_store_link *link, uint32_t *e
 {
     struct qb_error ignored;
 
-    if (!qb_sqlite_begin(link->sql, error)) return QB_STORE_FAILED;
+    if (!qb_sql_begin(link->sql, error)) return QB_STORE_FAILED;
     struct qb_statement *raise =
         qb_sql(link->sql, "UPDATE epochs SET epoch = epoch + 1 RETURNING epoch");
     bool is_good = qb_step(raise, error) == QB_STEP_ROW;
     if (is_good) *epoch = (uint32_t)qb_column_int(raise, 0);
     qb_sql_end(raise);
-    bool is_committed = qb_sqlite_end(link->sql, is_good, is_good ? error : &ignored);
+    bool is_committed = qb_sql_finish(link->sql, is_good, is_good ? error : &ignored);
     return is_good && is_committed ? QB_STORE_OK : QB_STORE_FAILED;
 }
