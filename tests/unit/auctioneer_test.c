@@ -255,7 +255,7 @@ QB_TEST(more_heard_entries_than_there_is_room_for_show_their_newest_state)
 {
     begin(64, 8);
     for (int i = 0; i < 30; i++) {
-        char key[8];
+        char key[16];
         (void)snprintf(key, sizeof key, "h%d", i);
         hear_bid(i % 2 == 0 ? BOB : CAT, 1000 + i * 500, key);
     }
@@ -266,7 +266,7 @@ QB_TEST(more_heard_entries_than_there_is_room_for_show_their_newest_state)
     QB_EXPECT_EQ(world.announced, world.seq, "then the newest");
     world.now_us = 400 * S;
     for (int i = 0; i < 8; i++) { /* no room again when the close comes */
-        char key[8];
+        char key[16];
         (void)snprintf(key, sizeof key, "x%d", i);
         hear_bid(BOB, 1, key);
     }
