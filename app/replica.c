@@ -277,7 +277,9 @@ static bool open_replica(struct qb_replica *replica, struct qb_error *error)
     struct qb_data *data = &replica->data;
 
     QB_TRY(qb_data_open(data, s, error));
-    replica->keys = qb_token_keys_open(s->data_dir, error);
+    replica->keys = s->token_key_file[0] != '\0'
+                        ? qb_token_keys_open_shared(s->token_key_file, error)
+                        : qb_token_keys_open(s->data_dir, error);
     if (replica->keys == NULL) return false;
     QB_TRY(qb_admin_ensure_from_file(data->store->ops, data->link, s->admin_email,
                                      s->admin_password_file, error));

@@ -28,6 +28,10 @@ struct qb_token_keys;
  * errors  a key file that others may read, that is no regular file, or that is not 64 hex digits
  */
 QB_MUST_USE struct qb_token_keys *qb_token_keys_open(const char *folder, struct qb_error *error);
+/* Opens a key file that several replicas share, and PATH.old if it is there. It is never made here:
+ * two replicas with keys of their own would refuse each other's tokens. */
+QB_MUST_USE struct qb_token_keys *qb_token_keys_open_shared(const char *path,
+                                                            struct qb_error *error);
 void qb_token_keys_free(struct qb_token_keys **keys);
 
 struct qb_token_claims {

@@ -46,14 +46,14 @@ static bool add_key(struct qb_token_keys *keys, const uint8_t seed[SEED_BYTES],
 }
 
 /* A key file may end in a newline. */
-static bool read_seed(int file, uint8_t seed[SEED_BYTES], struct qb_error *error)
+static bool read_seed(int file, mode_t forbidden, uint8_t seed[SEED_BYTES], struct qb_error *error)
 {
     char text[SEED_CHARS + 2];
     struct stat status;
 
     if (fstat(file, &status) != 0) return qb_error_set(error, "%s", strerror(errno));
     if (!S_ISREG(status.st_mode)) return qb_error_set(error, "it is no regular file");
-    if ((status.st_mode & (S_IRWXG | S_IRWXO)) != 0)
+    if ((status.st_mode & forbidden) != 0)
         return qb_error_set(error, "others may read it: make it mode 0600 and change the key");
     ssize_t length = read(file, text, sizeof text);
     bool has_end = length == (ssize_t)SEED_CHARS + 1 && text[SEED_CHARS] == '\n';
@@ -118,9 +118,35 @@ static bool load(struct qb_token_keys *keys, const char *folder, const char *nam
     if (file < 0 && errno == ENOENT)
         return make_key(keys, folder, path, error) || qb_error_wrap(error, "%s", path);
     if (file < 0) return qb_error_set(error, "%s: %s", path, strerror(errno));
-    bool is_good = read_seed(file, seed, error) && add_key(keys, seed, error);
+    bool is_good = read_seed(file, S_IRWXG | S_IRWXO, seed, error) && add_key(keys, seed, error);
     OPENSSL_cleanse(seed, sizeof seed);
     return is_good || qb_error_wrap(error, "%s", path);
+}
+
+/* A file that the platform mounts: it may be a link, and its group may read it. */
+static bool load_shared(struct qb_token_keys *keys, const char *path, bool must_exist,
+                        struct qb_error *error)
+{
+    uint8_t seed[SEED_BYTES];
+    QB_CLEANUP(close_file) int file = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+    if (file < 0 && errno == ENOENT && !must_exist) return true;
+    if (file < 0) return qb_error_set(error, "%s: %s", path, strerror(errno));
+    bool is_good = read_seed(file, S_IWGRP | S_IRWXO, seed, error) && add_key(keys, seed, error);
+    OPENSSL_cleanse(seed, sizeof seed);
+    return is_good || qb_error_wrap(error, "%s", path);
+}
+
+struct qb_token_keys *qb_token_keys_open_shared(const char *path, struct qb_error *error)
+{
+    struct qb_token_keys *keys = calloc(1, sizeof *keys);
+    char old[PATH_BYTES];
+
+    QB_ASSERT(keys != NULL);
+    (void)snprintf(old, sizeof old, "%.1000s.old", path);
+    if (!load_shared(keys, path, true, error) || !load_shared(keys, old, false, error))
+        qb_token_keys_free(&keys);
+    return keys;
 }
 
 struct qb_token_keys *qb_token_keys_open(const char *folder, struct qb_error *error)

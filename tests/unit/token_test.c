@@ -178,3 +178,29 @@ QB_TEST(a_key_is_kept_and_its_file_private)
     QB_EXPECT(keys == NULL, "refused");
     remove_keys(&keys, folder);
 }
+
+QB_TEST(a_shared_key_is_never_made_and_may_be_read_by_its_group)
+{
+    char folder[32];
+    char path[64];
+    char token[QB_TOKEN_TEXT_BYTES];
+    struct qb_error error = {""};
+    struct qb_token_claims claims;
+    struct qb_token_keys *keys = open_keys(folder);
+
+    (void)issue(keys, token);
+    (void)snprintf(path, sizeof path, "%s/token.key", folder);
+    QB_EXPECT_EQ(chmod(path, 0440), 0, "as a mounted secret");
+    struct qb_token_keys *shared = qb_token_keys_open_shared(path, &error);
+    QB_EXPECT(shared != NULL, "opened");
+    QB_EXPECT_EQ(qb_token_verify(shared, token, strlen(token), NOW, &claims), QB_TOKEN_GOOD,
+                 "the same key");
+    qb_token_keys_free(&shared);
+    QB_EXPECT_EQ(chmod(path, 0444), 0, "for everybody");
+    QB_EXPECT(qb_token_keys_open_shared(path, &error) == NULL, "refused");
+    QB_EXPECT_EQ(chmod(path, 0600), 0, "as it was");
+    (void)snprintf(path, sizeof path, "%s/none.key", folder);
+    QB_EXPECT(qb_token_keys_open_shared(path, &error) == NULL, "not made");
+    QB_EXPECT(access(path, F_OK) != 0, "no file");
+    remove_keys(&keys, folder);
+}
