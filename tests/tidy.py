@@ -27,7 +27,8 @@ THIRD_PARTY = {
     "jansson.h": ("base/json.c",),
     "sqlite3.h": ("storage/sqlite.c",),
     "libwebsockets.h": ("ws/server.c",),
-    "uv.h": ("ws/server.c", "ws/listener.c", "app/loop.c"),
+    "uv.h": ("ws/server.c", "ws/listener.c", "app/loop.c", "base/redis.c", "base/redis_wire.c"),
+    "hiredis/hiredis.h": ("base/redis_wire.c", "base/redis_reply.c"),
     "zlib.h": ("static/pack_compress.c",),
     "brotli/encode.h": ("static/pack_compress.c",),
 }
