@@ -72,6 +72,7 @@ struct qb_call {
     uint32_t ticket;
     uint8_t refusal;
     bool is_mark;
+    bool is_barred; /* a banned account's bid: refused where it would have been appended */
 };
 
 struct qb_call_list {

@@ -6,6 +6,28 @@
 #include "base/clock.h"
 #include "base/metrics.h"
 
+/* What the auctioneer shall make of an answer: the mark of a barred bid is a refusal known to the
+ * ledger, like that of an earlier request with its id. */
+static struct qb_event event_of(const struct qb_call *call, const struct qb_ledger_result *result)
+{
+    struct qb_event event = {
+        .kind = QB_EVENT_APPENDED,
+        .ticket = call->ticket,
+        .outcome = result->outcome,
+        .refusal = result->refusal,
+        .seq = result->seq,
+        .asked = result->asked,
+        .epoch = result->epoch,
+        .at_us = result->now_us,
+    };
+
+    if (call->is_barred && result->outcome == QB_APPEND_MARKED) {
+        event.outcome = QB_APPEND_REFUSED;
+        event.refusal = QB_REFUSAL_BLOCKED;
+    }
+    return event;
+}
+
 /* The ledger's answers, in the order of the call. */
 static void take_results(void *context, const struct qb_ledger_result *results, size_t count)
 {
@@ -14,16 +36,7 @@ static void take_results(void *context, const struct qb_ledger_result *results, 
     QB_ASSERT(runner->is_calling);
     QB_ASSERT(count == runner->calling.count);
     for (size_t i = 0; i < count; i++) {
-        struct qb_event event = {
-            .kind = QB_EVENT_APPENDED,
-            .ticket = runner->calling.calls[i].ticket,
-            .outcome = results[i].outcome,
-            .refusal = results[i].refusal,
-            .seq = results[i].seq,
-            .asked = results[i].asked,
-            .epoch = results[i].epoch,
-            .at_us = results[i].now_us,
-        };
+        struct qb_event event = event_of(&runner->calling.calls[i], &results[i]);
         qb_runner_feed(runner, &event);
     }
     runner->calling.count = 0;
@@ -33,11 +46,8 @@ static void take_results(void *context, const struct qb_ledger_result *results, 
 #define COMMANDS_PER_CALL 512
 
 /* What came while a call was under way goes together in the next one. */
-static void call_ledger(struct qb_runner *runner)
+static void begin_calling(struct qb_runner *runner)
 {
-    struct qb_ledger_command commands[COMMANDS_PER_CALL];
-
-    if (runner->is_calling || runner->waiting.count == 0) return;
     struct qb_call_list list = runner->waiting;
     runner->waiting = runner->calling;
     runner->calling = list;
@@ -49,18 +59,39 @@ static void call_ledger(struct qb_runner *runner)
         }
         runner->calling.count = COMMANDS_PER_CALL;
     }
+}
+
+/* A bid is barred here and not when it came: it may have waited, in a queue or for the end, while
+ * its bidder was banned. */
+static bool is_barred(const struct qb_holds *holds, const struct qb_call *call)
+{
+    bool is_bid = call->entry.type == QB_ENTRY_BID || call->entry.type == QB_ENTRY_BUY_NOW;
+
+    return is_bid && !call->is_mark && qb_holds_kept_ban(holds, call->entry.bidder);
+}
+
+static void call_ledger(struct qb_runner *runner)
+{
+    struct qb_ledger_command commands[COMMANDS_PER_CALL];
+    struct qb_holds *holds = runner->all->options.holds;
+
+    if (runner->is_calling || runner->waiting.count == 0) return;
+    begin_calling(runner);
+    qb_holds_keep_bans(holds);
     for (size_t i = 0; i < runner->calling.count; i++) {
-        const struct qb_call *call = &runner->calling.calls[i];
+        struct qb_call *call = &runner->calling.calls[i];
+        call->is_barred = is_barred(holds, call);
         commands[i] = (struct qb_ledger_command){
             .entry = &call->entry,
             .expires_us = call->expires_us,
-            .is_mark = call->is_mark,
-            .refusal = call->refusal,
+            .is_mark = call->is_mark || call->is_barred,
+            .refusal = call->is_barred ? QB_REFUSAL_BLOCKED : call->refusal,
             .as_of = call->as_of,
         };
     }
     runner->is_calling = true;
     qb_ledger_call(runner->ledger, commands, runner->calling.count, take_results, runner);
+    qb_holds_release_bans(holds);
 }
 
 /* Entries of this turn go to the journal together. A journal that takes nothing now is asked

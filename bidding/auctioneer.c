@@ -113,6 +113,7 @@ static void take_known(struct qb_auctioneer *a, const struct qb_event *event,
                        struct qb_effects *effects)
 {
     struct qb_ticket *t = &a->tickets[event->ticket];
+    const struct qb_lot *lot = &a->slots[t->lot].lot;
     bool is_other =
         !t->is_resolve && event->asked != 0 && event->asked != qb_entry_asked(&t->entry);
 
@@ -123,7 +124,9 @@ static void take_known(struct qb_auctioneer *a, const struct qb_event *event,
         qb_ticket_answer(a, effects, event->ticket, QB_REPLY_REFUSED);
     } else if (event->outcome == QB_APPEND_REFUSED) {
         t->refusal = event->refusal;
-        wait_durable(a, event->ticket, event->seq, QB_REPLY_REFUSED);
+        qb_ticket_describe(lot, t); /* what would do now, and so as of now */
+        wait_durable(a, event->ticket, lot->seq > event->seq ? lot->seq : event->seq,
+                     QB_REPLY_REFUSED);
     } else {
         wait_durable(a, event->ticket, event->seq,
                      event->asked == 0 ? QB_REPLY_VOID : QB_REPLY_VERDICT);

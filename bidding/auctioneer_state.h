@@ -122,6 +122,8 @@ bool qb_effect_has_room(const struct qb_effects *effects);
 enum qb_admission { QB_ADMIT_APPEND, QB_ADMIT_MARK, QB_ADMIT_HOLD };
 enum qb_admission qb_ticket_admit(const struct qb_auctioneer *auctioneer,
                                   const struct qb_slot *slot, struct qb_ticket *ticket);
+/* What would do, beside the refusal of the ticket. */
+void qb_ticket_describe(const struct qb_lot *lot, struct qb_ticket *ticket);
 /* Gives the command (or its early refusal) to the ledger. */
 void qb_ticket_call(struct qb_auctioneer *auctioneer, struct qb_effects *effects, uint32_t ticket,
                     bool is_mark);

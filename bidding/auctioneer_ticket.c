@@ -86,8 +86,7 @@ static qb_time_us estimate_t(const struct qb_auctioneer *a, const struct qb_lot 
     return qb_lot_effective_time(lot, &probe);
 }
 
-/* What would do, beside the refusal. */
-static void describe(const struct qb_lot *lot, struct qb_ticket *t)
+void qb_ticket_describe(const struct qb_lot *lot, struct qb_ticket *t)
 {
     t->verdict.code = QB_VERDICT_REFUSED;
     t->verdict.refusal = t->refusal;
@@ -119,12 +118,12 @@ enum qb_admission qb_ticket_admit(const struct qb_auctioneer *a, const struct qb
     if (t->entry.type == QB_ENTRY_OPEN) return QB_ADMIT_APPEND;
     if (qb_lot_is_over(lot)) {
         t->refusal = lot->status == QB_STATUS_CANCELLED ? QB_REFUSAL_CANCELLED : QB_REFUSAL_ENDED;
-        describe(lot, t);
+        qb_ticket_describe(lot, t);
         return QB_ADMIT_MARK;
     }
     if (lot->seq >= entries_max(a, t)) {
         t->refusal = QB_REFUSAL_FULL;
-        describe(lot, t);
+        qb_ticket_describe(lot, t);
         return QB_ADMIT_MARK;
     }
     if (!is_bid) return QB_ADMIT_APPEND;
@@ -137,6 +136,6 @@ enum qb_admission qb_ticket_admit(const struct qb_auctioneer *a, const struct qb
         return QB_ADMIT_APPEND;
     }
     t->refusal = (uint8_t)refusal;
-    describe(lot, t);
+    qb_ticket_describe(lot, t);
     return QB_ADMIT_MARK;
 }

@@ -58,13 +58,14 @@ struct pace { /* of one account's submissions */
 };
 
 struct qb_holds {
-    pthread_mutex_t lock;
+    pthread_mutex_t lock; /* of all but the bans */
     struct qb_holds_options options;
     struct qb_map accounts; /* user -> struct account */
     struct qb_map stakes;   /* struct stake_key -> struct stake */
     struct qb_map paces;    /* user -> struct pace */
-    struct qb_map banned;   /* user -> the holds themselves: a set */
     size_t sweep;           /* cursor of the idle sweep */
+    pthread_rwlock_t bans_lock;
+    struct qb_map banned; /* user -> the holds themselves: a set */
 };
 
 struct qb_holds *qb_holds_new(const struct qb_holds_options *options)
@@ -74,6 +75,7 @@ struct qb_holds *qb_holds_new(const struct qb_holds_options *options)
     QB_ASSERT(holds != NULL);
     QB_ASSERT(options->users_max > 0);
     (void)pthread_mutex_init(&holds->lock, NULL);
+    (void)pthread_rwlock_init(&holds->bans_lock, NULL);
     holds->options = *options;
     qb_map_init(&holds->accounts, sizeof(qb_id));
     qb_map_init(&holds->stakes, sizeof(struct stake_key));
@@ -111,6 +113,7 @@ void qb_holds_free(struct qb_holds **holds)
     qb_map_fini(&old->paces);
     qb_map_fini(&old->banned);
     (void)pthread_mutex_destroy(&old->lock);
+    (void)pthread_rwlock_destroy(&old->bans_lock);
     free(old);
 }
 
@@ -165,19 +168,34 @@ void qb_holds_limit_set(struct qb_holds *holds, qb_id user, const char *currency
 
 void qb_holds_ban(struct qb_holds *holds, qb_id user, bool is_banned)
 {
-    (void)pthread_mutex_lock(&holds->lock);
+    (void)pthread_rwlock_wrlock(&holds->bans_lock);
     if (is_banned)
         (void)qb_map_set(&holds->banned, &user, holds);
     else
         (void)qb_map_remove(&holds->banned, &user);
-    (void)pthread_mutex_unlock(&holds->lock);
+    (void)pthread_rwlock_unlock(&holds->bans_lock);
+}
+
+void qb_holds_keep_bans(struct qb_holds *holds)
+{
+    (void)pthread_rwlock_rdlock(&holds->bans_lock);
+}
+
+bool qb_holds_kept_ban(const struct qb_holds *holds, qb_id user)
+{
+    return qb_map_get(&holds->banned, &user) != NULL;
+}
+
+void qb_holds_release_bans(struct qb_holds *holds)
+{
+    (void)pthread_rwlock_unlock(&holds->bans_lock);
 }
 
 bool qb_holds_is_banned(struct qb_holds *holds, qb_id user)
 {
-    (void)pthread_mutex_lock(&holds->lock);
-    bool is_banned = qb_map_get(&holds->banned, &user) != NULL;
-    (void)pthread_mutex_unlock(&holds->lock);
+    qb_holds_keep_bans(holds);
+    bool is_banned = qb_holds_kept_ban(holds, user);
+    qb_holds_release_bans(holds);
     return is_banned;
 }
 

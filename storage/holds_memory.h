@@ -27,9 +27,19 @@ void qb_holds_free(struct qb_holds **holds);
 /* The most that `user` may have at stake in `currency`; -1: no limit. */
 void qb_holds_limit_set(struct qb_holds *holds, qb_id user, const char *currency, int64_t amount);
 
-/* A banned account is known at once on all threads, also to who holds an older token. */
+/* A banned account is known at once on all threads, also to who holds an older token. Waits for
+ * who keeps the bans. */
 void qb_holds_ban(struct qb_holds *holds, qb_id user, bool is_banned);
 bool qb_holds_is_banned(struct qb_holds *holds, qb_id user);
+
+/*
+ * Keeps the bans as they are until they are released, and asks them meanwhile: what is entered in
+ * between is entered before any ban of its bidder is answered. Several threads at once; for
+ * microseconds, and without another call to the holds.
+ */
+void qb_holds_keep_bans(struct qb_holds *holds);
+bool qb_holds_kept_ban(const struct qb_holds *holds, qb_id user);
+void qb_holds_release_bans(struct qb_holds *holds);
 
 /*
  * Reserves `max` for the bid `bid_id`, which is on its way. Of several bids on their way in one

@@ -36,6 +36,16 @@ QB_TEST(an_early_refusal_is_answered_when_the_state_it_rests_on_is_durable)
     size_t again = bid(BOB, 10, "b");
     settle();
     QB_EXPECT_EQ(world.askers[again].verdict.refusal, QB_REFUSAL_TOO_LOW, "the same answer");
+    (void)bid(BOB, 6000, "c");
+    settle();
+    size_t barred = bid(BOB, 9000, "d");
+    world.known[world.known_count++] =
+        (struct known){.seq = 1, .refusal = QB_REFUSAL_BLOCKED, .is_mark = true, .asked = 0};
+    (void)memcpy(world.known[world.known_count - 1].bid_id, world.calls[0].entry.bid_id,
+                 QB_BID_ID_BYTES);
+    settle();
+    QB_EXPECT_EQ(world.askers[barred].verdict.refusal, QB_REFUSAL_BLOCKED, "refused by the ledger");
+    QB_EXPECT_EQ(world.askers[barred].verdict.price, 5100, "with the price that stands");
     end("early refusal");
 }
 

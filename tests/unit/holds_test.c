@@ -2,6 +2,10 @@
  * Exposure over all auctions of an account: what is held, what is reserved, and what a limit lets
  * through (rules.md 10).
  */
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+
 #include "base/clock.h"
 #include "storage/holds_memory.h"
 #include "tests/kit/test.h"
@@ -174,6 +178,32 @@ QB_TEST(a_banned_account_is_known)
     QB_EXPECT(qb_holds_is_banned(holds, BOB), "banned");
     qb_holds_ban(holds, BOB, false);
     QB_EXPECT(!qb_holds_is_banned(holds, BOB), "and let in again");
+    qb_holds_free(&holds);
+}
+
+static atomic_bool is_ban_answered;
+
+static void *ban_bob(void *holds)
+{
+    qb_holds_ban(holds, BOB, true);
+    atomic_store(&is_ban_answered, true);
+    return NULL;
+}
+
+QB_TEST(a_ban_is_not_answered_while_a_bid_is_being_entered)
+{
+    struct qb_holds *holds = new_holds(-1);
+    pthread_t admin;
+
+    qb_holds_keep_bans(holds);
+    QB_EXPECT(!qb_holds_kept_ban(holds, BOB), "not banned");
+    QB_EXPECT_EQ(pthread_create(&admin, NULL, ban_bob, holds), 0, "an admin bans");
+    for (int i = 0; i < 2000; i++) (void)sched_yield();
+    QB_EXPECT(!atomic_load(&is_ban_answered), "waits for the bid that was let through");
+    QB_EXPECT(!qb_holds_kept_ban(holds, BOB), "which may be entered");
+    qb_holds_release_bans(holds);
+    QB_EXPECT_EQ(pthread_join(admin, NULL), 0, "answered");
+    QB_EXPECT(qb_holds_is_banned(holds, BOB), "no later one may");
     qb_holds_free(&holds);
 }
 
