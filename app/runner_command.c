@@ -17,11 +17,21 @@ static void deliver(void *context, void *message)
     free(request);
 }
 
-/* Ends a request that reached no auction. `at` is the runner that found out. */
+static bool is_bid(const struct qb_entry *entry)
+{
+    return entry->type == QB_ENTRY_BID || entry->type == QB_ENTRY_BUY_NOW;
+}
+
+void qb_request_release(const struct qb_runner *at, const struct qb_request *request)
+{
+    if (is_bid(&request->entry)) qb_holds_release(at->all->options.holds, &request->entry);
+}
+
 void qb_request_end(struct qb_runner *at, struct qb_request *request,
                     const struct qb_answer *answer)
 {
     request->result = *answer;
+    qb_request_release(at, request);
     if (request->origin == at)
         deliver(NULL, request);
     else
@@ -170,10 +180,7 @@ static bool admit(struct qb_runner *runner, struct qb_entry *entry, bool is_coun
             return false;
         }
     }
-    if (entry->type == QB_ENTRY_BID || entry->type == QB_ENTRY_BUY_NOW) {
-        entry->allowance = qb_holds_reserve(holds, entry->bidder, entry->currency, entry->auction,
-                                            entry->bid_id, entry->max, qb_clock_mono_us());
-    }
+    if (is_bid(entry)) entry->allowance = qb_holds_reserve(holds, entry);
     return true;
 }
 
@@ -184,11 +191,10 @@ void qb_runner_command(struct qb_runner *runner, const struct qb_entry *entry, i
     /* Publishing is bounded by auctions_max; each other command may grow a log. */
     bool is_counted = entry->by == QB_ACTOR_BIDDER ||
                       (entry->by == QB_ACTOR_SELLER && entry->type != QB_ENTRY_OPEN);
-    bool is_bid = entry->type == QB_ENTRY_BID || entry->type == QB_ENTRY_BUY_NOW;
 
     command.allowance = -1;
     if (!admit(runner, &command, is_counted, answer, context)) return;
-    if (is_bid) command.recv_us = arrival_us(runner, read_us);
+    if (is_bid(entry)) command.recv_us = arrival_us(runner, read_us);
     send_home(runner, request_new(runner, &command, read_us, answer, context));
 }
 

@@ -123,6 +123,7 @@ static void reply(struct qb_runner *runner, const struct qb_effect *effect)
         request = copy;
     } else {
         request->is_final = true;
+        qb_request_release(runner, request);
         qb_metric_observe(QB_METRIC_verdict_duration_us, qb_clock_mono_us() - request->read_us);
     }
     fill_answer(runner, effect, request, &request->result);
@@ -246,7 +247,6 @@ static void hold(struct qb_runner *runner, const struct qb_effect *effect)
         .currency = lot->rules.currency,
         .seq = effect->seq,
         .amount = effect->amount,
-        .bid_id = effect->entry != NULL ? effect->entry->bid_id : NULL,
     };
 
     qb_holds_set(runner->all->options.holds, &hold);

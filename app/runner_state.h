@@ -171,6 +171,8 @@ void qb_runner_load(struct qb_runner *runner, qb_id auction, qb_runner_loaded *d
 /* This thread's ledger takes nothing, or something again: clients are told at the edge. */
 void qb_runners_suspend(struct qb_runner *runner, bool is_suspended);
 
+/* Its bid is decided, or never will be: lets go of what was reserved for it. */
+void qb_request_release(const struct qb_runner *at, const struct qb_request *request);
 /* Ends a request that reached no auction in memory. `at` is the runner that found out. */
 void qb_request_end(struct qb_runner *at, struct qb_request *request,
                     const struct qb_answer *answer);

@@ -167,9 +167,8 @@ struct qb_effect {
     qb_time_us expires_us;        /* APPEND */
     bool is_heard;                /* OVER: another replica's entry, which tells the winner */
     const struct qb_entry *entry; /* APPEND, MARK, JOURNAL, ANNOUNCE (or null: several at once, of
-                                     which only the moment is known), REPLY of a verdict, HOLD (the
-                                     user's own bid that is decided with it, or null); points into
-                                     the auctioneer until the next step */
+                                     which only the moment is known), REPLY of a verdict; points
+                                     into the auctioneer until the next step */
     struct qb_verdict verdict;    /* REPLY, ANNOUNCE, OUTBID, OVER */
     struct qb_lot_moment moment;  /* ANNOUNCE, OVER: after the entry */
 };

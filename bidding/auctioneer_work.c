@@ -6,9 +6,9 @@
 
 #define FOREVER INT64_MAX
 
-/* The exposure of `user` as the newest state has it (rules.md 10). `entry` is the one folded. */
+/* The exposure of `user` as the newest state has it (rules.md 10). */
 static void set_hold(const struct qb_auctioneer *a, struct qb_effects *effects, uint32_t lot,
-                     qb_id user, const struct qb_entry *entry)
+                     qb_id user)
 {
     const struct qb_lot *state = &a->slots[lot].lot;
     bool is_leading = state->leader == user && !qb_lot_is_over(state);
@@ -18,7 +18,6 @@ static void set_hold(const struct qb_auctioneer *a, struct qb_effects *effects, 
     effect->user = user;
     effect->seq = state->seq;
     effect->amount = is_leading ? state->m1 : 0;
-    effect->entry = entry->bidder == user ? entry : NULL;
 }
 
 /* A durable entry of ours: everybody may know now. At most EFFECTS_PER_TICKET effects. */
@@ -30,11 +29,9 @@ static void finish(struct qb_auctioneer *a, uint32_t lot, uint32_t ticket,
     const struct qb_verdict *verdict = &t->verdict;
     bool is_bidders = t->entry.type == QB_ENTRY_BID || t->entry.type == QB_ENTRY_BUY_NOW;
 
-    if (is_bidders || t->entry.type == QB_ENTRY_RETRACT)
-        set_hold(a, effects, lot, t->entry.bidder, &t->entry);
-    if (verdict->outbid != 0) set_hold(a, effects, lot, verdict->outbid, &t->entry);
-    if (!is_bidders && verdict->code == QB_VERDICT_DONE)
-        set_hold(a, effects, lot, verdict->leader, &t->entry);
+    if (is_bidders || t->entry.type == QB_ENTRY_RETRACT) set_hold(a, effects, lot, t->entry.bidder);
+    if (verdict->outbid != 0) set_hold(a, effects, lot, verdict->outbid);
+    if (!is_bidders && verdict->code == QB_VERDICT_DONE) set_hold(a, effects, lot, verdict->leader);
     struct qb_effect *effect = qb_effect_emit(effects, QB_EFFECT_ANNOUNCE, lot);
     effect->seq = t->seq;
     effect->verdict = *verdict;

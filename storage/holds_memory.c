@@ -9,15 +9,14 @@
 #include "base/map.h"
 #include "bidding/limiter.h"
 
-#define RESERVATION_US   (15 * QB_SECOND_US)
 #define RESERVATIONS_MAX 8
 #define SWEEP_STEPS      4
 
 /* A bid on its way. */
 struct reservation {
-    uint8_t bid_id[QB_BID_ID_BYTES];
+    uint8_t bid_id[QB_BID_ID_BYTES]; /* zeros: of all that found no place of their own */
     int64_t max;
-    int64_t made_us; /* monotonic */
+    uint32_t count; /* the same bid may be under way more than once */
 };
 
 /* What one account has at stake in one auction; in the map, and in its account's list. */
@@ -236,17 +235,6 @@ static int64_t larger(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
-static void drop_expired(struct stake *stake, int64_t mono_us)
-{
-    for (size_t i = 0; i < stake->reservation_count;) {
-        struct reservation *reservation = &stake->reservations[i];
-        if (mono_us - reservation->made_us > RESERVATION_US)
-            *reservation = stake->reservations[--stake->reservation_count];
-        else
-            i++;
-    }
-}
-
 /* The folded hold or the largest of the bids on their way. */
 static int64_t at_stake(const struct stake *stake)
 {
@@ -258,20 +246,14 @@ static int64_t at_stake(const struct stake *stake)
     return most;
 }
 
-/* What is at stake elsewhere; drops what is over on the way. */
-static int64_t at_stake_elsewhere(struct qb_holds *holds, const struct account *account,
-                                  const char *currency, qb_id auction, int64_t mono_us)
+static int64_t at_stake_elsewhere(const struct account *account, const char *currency,
+                                  qb_id auction)
 {
     int64_t sum = 0;
-    struct stake *next = NULL;
 
-    for (struct stake *stake = account->stakes; stake != NULL; stake = next) {
-        next = stake->next;
-        drop_expired(stake, mono_us);
-        if (stake->auction != auction && strcmp(stake->currency, currency) == 0) {
-            sum += at_stake(stake);
-        }
-        drop_if_empty(holds, stake);
+    for (const struct stake *stake = account->stakes; stake != NULL; stake = stake->next) {
+        if (stake->auction == auction || strcmp(stake->currency, currency) != 0) continue;
+        sum += at_stake(stake);
     }
     return sum;
 }
@@ -285,54 +267,83 @@ static struct reservation *find_reservation(struct stake *stake, const uint8_t *
     return NULL;
 }
 
-static void reserve(struct stake *stake, const uint8_t *bid_id, int64_t max, int64_t mono_us)
+/* The place of a bid, or the one that all share who have none. */
+static struct reservation *place_of(struct stake *stake, const uint8_t *bid_id)
 {
-    struct reservation *reservation = find_reservation(stake, bid_id);
+    static const uint8_t shared[QB_BID_ID_BYTES] = {0};
+    struct reservation *place = find_reservation(stake, bid_id);
+
+    return place != NULL ? place : find_reservation(stake, shared);
+}
+
+static void reserve(struct stake *stake, const uint8_t *bid_id, int64_t max)
+{
+    struct reservation *place = find_reservation(stake, bid_id);
 
     if (stake->reservations == NULL) {
         stake->reservations = calloc(RESERVATIONS_MAX, sizeof *stake->reservations);
         QB_ASSERT(stake->reservations != NULL);
     }
-    if (reservation == NULL && stake->reservation_count < RESERVATIONS_MAX) {
-        reservation = &stake->reservations[stake->reservation_count++];
-        *reservation = (struct reservation){.max = max, .made_us = mono_us};
-        (void)memcpy(reservation->bid_id, bid_id, QB_BID_ID_BYTES);
-        return;
+    if (place == NULL && stake->reservation_count < RESERVATIONS_MAX) {
+        place = &stake->reservations[stake->reservation_count++];
+        (void)memset(place, 0, sizeof *place);
+        (void)memcpy(place->bid_id, bid_id, QB_BID_ID_BYTES);
+    } else if (place == NULL) {
+        place = place_of(stake, bid_id);
+        if (place == NULL) place = &stake->reservations[RESERVATIONS_MAX - 1];
+        (void)memset(place->bid_id, 0, QB_BID_ID_BYTES);
     }
-    if (reservation == NULL) { /* the last one counts for all further bids, until it expires */
-        reservation = &stake->reservations[RESERVATIONS_MAX - 1];
-        (void)memset(reservation->bid_id, 0, QB_BID_ID_BYTES);
-    }
-    reservation->max = larger(reservation->max, max);
-    reservation->made_us = mono_us;
+    place->max = larger(place->max, max);
+    place->count++;
 }
 
-int64_t qb_holds_reserve(struct qb_holds *holds, qb_id user, const char *currency, qb_id auction,
-                         const uint8_t bid_id[QB_BID_ID_BYTES], int64_t max, int64_t mono_us)
+/* More than the account can grant the fold refuses: nothing is reserved for it. */
+static bool is_reserved(const struct qb_entry *bid, int64_t allowance)
+{
+    return bid->max > 0 && bid->max <= allowance;
+}
+
+int64_t qb_holds_reserve(struct qb_holds *holds, const struct qb_entry *bid)
 {
     int64_t allowance = -1;
 
     (void)pthread_mutex_lock(&holds->lock);
-    struct account *account = qb_map_get(&holds->accounts, &user);
-    const struct limit *limit = account != NULL ? find_limit(account, currency) : NULL;
+    struct account *account = qb_map_get(&holds->accounts, &bid->bidder);
+    const struct limit *limit = account != NULL ? find_limit(account, bid->currency) : NULL;
     if (limit != NULL) {
-        int64_t left =
-            limit->amount - at_stake_elsewhere(holds, account, currency, auction, mono_us);
+        int64_t left = limit->amount - at_stake_elsewhere(account, bid->currency, bid->auction);
         allowance = larger(left, 0);
-        if (max > 0 && max <= allowance) {
-            reserve(stake_of(holds, account, auction, currency), bid_id, max, mono_us);
+        if (is_reserved(bid, allowance)) {
+            reserve(stake_of(holds, account, bid->auction, bid->currency), bid->bid_id, bid->max);
         }
     }
     (void)pthread_mutex_unlock(&holds->lock);
     return allowance;
 }
 
-static void drop_reservation(struct stake *stake, const uint8_t *bid_id)
+static void forget_stake_if_empty(struct qb_holds *holds, struct stake *stake)
 {
-    struct reservation *reservation = find_reservation(stake, bid_id);
+    struct account *account = stake->account;
 
-    if (reservation == NULL) return;
-    *reservation = stake->reservations[--stake->reservation_count];
+    drop_if_empty(holds, stake);
+    forget_if_empty(holds, account);
+}
+
+void qb_holds_release(struct qb_holds *holds, const struct qb_entry *bid)
+{
+    const struct stake_key key = {bid->bidder, bid->auction};
+
+    if (!is_reserved(bid, bid->allowance)) return;
+    (void)pthread_mutex_lock(&holds->lock);
+    struct stake *stake = qb_map_get(&holds->stakes, &key);
+    QB_ASSERT(stake != NULL);
+    struct reservation *place = place_of(stake, bid->bid_id);
+    QB_ASSERT(place != NULL && place->count > 0);
+    if (--place->count == 0) {
+        *place = stake->reservations[--stake->reservation_count];
+        forget_stake_if_empty(holds, stake);
+    }
+    (void)pthread_mutex_unlock(&holds->lock);
 }
 
 void qb_holds_set(struct qb_holds *holds, const struct qb_hold *hold)
@@ -345,14 +356,11 @@ void qb_holds_set(struct qb_holds *holds, const struct qb_hold *hold)
         stake = stake_of(holds, account_of(holds, hold->user), hold->auction, hold->currency);
     }
     if (stake != NULL) {
-        if (hold->bid_id != NULL) drop_reservation(stake, hold->bid_id);
         if (hold->seq >= stake->seq) {
             stake->seq = hold->seq;
             stake->held = hold->amount;
         }
-        struct account *account = stake->account;
-        drop_if_empty(holds, stake);
-        forget_if_empty(holds, account);
+        forget_stake_if_empty(holds, stake);
     }
     (void)pthread_mutex_unlock(&holds->lock);
 }

@@ -42,15 +42,18 @@ bool qb_holds_kept_ban(const struct qb_holds *holds, qb_id user);
 void qb_holds_release_bans(struct qb_holds *holds);
 
 /*
- * Reserves `max` for the bid `bid_id`, which is on its way. Of several bids on their way in one
- * auction the largest counts. A reservation that was never decided is dropped after 15 s. Beyond
- * eight in one auction, further ones share a place, which only that time frees.
+ * Reserves the maximum of a bid that sets out; of several on their way in one auction the largest
+ * counts. Beyond eight in one auction, further ones share a place, which is free again when all of
+ * them are decided: too much is held for a moment, never too little.
  *
- * mono_us  monotonic time
- * returns  what the account can grant in this auction: the entry's `allowance`; -1: no limit
+ * bid      borrowed; of it the bidder, the auction, the currency, the maximum and the bid_id
+ * returns  what the account can grant in this auction: the bid's `allowance`; -1: no limit
  */
-int64_t qb_holds_reserve(struct qb_holds *holds, qb_id user, const char *currency, qb_id auction,
-                         const uint8_t bid_id[QB_BID_ID_BYTES], int64_t max, int64_t mono_us);
+int64_t qb_holds_reserve(struct qb_holds *holds, const struct qb_entry *bid);
+
+/* The bid was decided, or never will be: what was reserved for it, if anything, is let go. Once for
+ * each qb_holds_reserve(), with the allowance that it returned. */
+void qb_holds_release(struct qb_holds *holds, const struct qb_entry *bid);
 
 /* What the folded state of `auction` as of `seq` holds of `user`. */
 struct qb_hold {
@@ -58,13 +61,11 @@ struct qb_hold {
     qb_id auction;
     const char *currency; /* of the auction */
     uint64_t seq;
-    int64_t amount;        /* the own maximum, or 0 */
-    const uint8_t *bid_id; /* the user's bid that is decided with it; null: none */
+    int64_t amount; /* the own maximum, or 0 */
 };
 
-/* An older seq never overwrites a newer one; the reservation of `bid_id`, and no other, is dropped
- * in any case. Kept also of accounts without a limit, which may get one while they lead: as many
- * as auctions are live. */
+/* An older seq never overwrites a newer one. Kept also of accounts without a limit, which may get
+ * one while they lead: as many as auctions are live. */
 void qb_holds_set(struct qb_holds *holds, const struct qb_hold *hold);
 
 /* Lets a submission through (0), or tells how long to wait, in us. The same bid_id inside the

@@ -1,29 +1,11 @@
 // A ban holds from its answer on, whatever is open or under way.
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import test from 'node:test';
 import { Client } from './client.mjs';
-import { until, withServer } from './kit.mjs';
+import { until, withAdmin } from './kit.mjs';
 
-const ADMIN = { email: 'admin@test.example', password: 'an admin with a long password' };
 const ROUNDS = 12;
 const BID = 2; // of enum qb_entry_type
-
-async function withAdmin(settings, body) {
-  const folder = mkdtempSync(join(tmpdir(), 'quickbid-ban-'));
-  const file = join(folder, 'password');
-  writeFileSync(file, `${ADMIN.password}\n`, { mode: 0o600 });
-  try {
-    await withServer({ 'admin-email': ADMIN.email, 'admin-password-file': file, ...settings }, async (server) => {
-      const { token } = await server.call('POST', '/api/sessions', { body: { ...ADMIN, mode: 'token' } });
-      await body(server, token);
-    });
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
-}
 
 const numberOf = (id) => [...id].reduce((sum, digit) => sum * 32n + BigInt('0123456789abcdefghjkmnpqrstvwxyz'.indexOf(digit)), 0n);
 

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -178,4 +178,20 @@ export async function withServer(settings, body) {
     throw error;
   }
   await server.stop();
+}
+
+// As withServer(), with an admin, whose token comes as the second argument.
+export async function withAdmin(settings, body) {
+  const admin = { email: 'admin@test.example', password: 'an admin with a long password' };
+  const folder = mkdtempSync(join(tmpdir(), 'quickbid-admin-'));
+  const file = join(folder, 'password');
+  writeFileSync(file, `${admin.password}\n`, { mode: 0o600 });
+  try {
+    await withServer({ 'admin-email': admin.email, 'admin-password-file': file, ...settings }, async (server) => {
+      const { token } = await server.call('POST', '/api/sessions', { body: { ...admin, mode: 'token' } });
+      await body(server, token);
+    });
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 }

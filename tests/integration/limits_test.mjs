@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import test from 'node:test';
 import { Client } from './client.mjs';
-import { until, withServer } from './kit.mjs';
+import { until, withAdmin, withServer } from './kit.mjs';
 import { exchange, handshake } from './raw.mjs';
 
 test('the 51st bid within a minute is refused, a resend is none', () => withServer({ 'messages-burst': 1000 }, async (server) => {
@@ -29,6 +29,20 @@ test('the 51st bid within a minute is refused, a resend is none', () => withServ
   const other = await Client.connect(server, bob);
   assert.equal((await other.bid(auction, 200000, 'b1')).verdict, 'leading', 'others are not held up');
   await Promise.all([client, second, other].map((c) => c.close()));
+}));
+
+test('a refused bid leaves the whole limit for others at once', () => withAdmin({}, async (server, admin) => {
+  const [seller, ann, bob] = await Promise.all(['seller', 'ann', 'bob'].map((n) => server.account(n)));
+  const [first, second] = [await server.auction(seller), await server.auction(seller)];
+  await server.call('PUT', `/api/users/${ann.id}/limit`, { token: admin, body: { currency: 'USD', amount: 1000 } });
+  const [a, b] = [await Client.connect(server, ann), await Client.connect(server, bob)];
+  assert.equal((await b.bid(first, 900, 'b1')).verdict, 'leading');
+  assert.equal((await a.bid(first, 200, 'a1')).verdict, 'outbid');
+  await a.refused({ do: 'bid', auction: first, max: 200, currency: 'USD', key: 'a2' }, 'too_low');
+  await a.refused({ do: 'bid', auction: '0000000000001', max: 900, currency: 'USD', key: 'a3' }, 'unknown_auction');
+  assert.equal((await a.bid(second, 1000, 'a4')).verdict, 'leading', 'nothing is reserved any more');
+  await a.refused({ do: 'bid', auction: first, max: 950, currency: 'USD', key: 'a5' }, 'limit');
+  await Promise.all([a, b].map((c) => c.close()));
 }));
 
 test('the 101st login attempt within 15 minutes is refused', { timeout: 120000 }, () => withServer({}, async (server) => {

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "storage/holds_memory.h"
@@ -32,21 +33,26 @@ static const uint8_t *id_of(uint8_t number)
     return ids[number];
 }
 
-static int64_t reserve(struct qb_holds *holds, qb_id lot, uint8_t bid, int64_t max, int64_t at_us)
+/* A bid of ANN's that has set out; `allowance` is what it was granted. */
+static struct qb_entry reserve(struct qb_holds *holds, qb_id lot, uint8_t number, int64_t max)
 {
-    return qb_holds_reserve(holds, ANN, "USD", lot, id_of(bid), max, at_us);
+    struct qb_entry bid = {
+        .type = QB_ENTRY_BID, .auction = lot, .bidder = ANN, .max = max, .currency = "USD"};
+
+    (void)memcpy(bid.bid_id, id_of(number), QB_BID_ID_BYTES);
+    bid.allowance = qb_holds_reserve(holds, &bid);
+    return bid;
 }
 
 /* What is left of ANN's limit for `lot`; reserves nothing. */
-static int64_t left(struct qb_holds *holds, qb_id lot, int64_t at_us)
+static int64_t left(struct qb_holds *holds, qb_id lot)
 {
-    return qb_holds_reserve(holds, ANN, "USD", lot, id_of(255), INT64_MAX, at_us);
+    return reserve(holds, lot, 255, INT64_MAX).allowance;
 }
 
-static void fold(struct qb_holds *holds, qb_id lot, uint64_t seq, int64_t amount,
-                 const uint8_t *bid_id)
+static void fold(struct qb_holds *holds, qb_id lot, uint64_t seq, int64_t amount)
 {
-    const struct qb_hold hold = {ANN, lot, "USD", seq, amount, bid_id};
+    const struct qb_hold hold = {ANN, lot, "USD", seq, amount};
     qb_holds_set(holds, &hold);
 }
 
@@ -54,9 +60,13 @@ QB_TEST(without_a_limit_everything_is_granted)
 {
     struct qb_holds *holds = new_holds(-1);
 
-    QB_EXPECT_EQ(reserve(holds, LOT, 1, 1000000, 0), -1, "no limit");
+    QB_EXPECT_EQ(reserve(holds, LOT, 1, 1000000).allowance, -1, "no limit");
     qb_holds_limit_set(holds, ANN, "EUR", 5);
-    QB_EXPECT_EQ(reserve(holds, LOT, 1, 1000000, 0), -1, "a limit of another currency");
+    const struct qb_entry bid = reserve(holds, LOT, 1, 1000000);
+    QB_EXPECT_EQ(bid.allowance, -1, "a limit of another currency");
+    qb_holds_limit_set(holds, ANN, "USD", 1000);
+    qb_holds_release(holds, &bid);
+    QB_EXPECT_EQ(left(holds, OTHER_LOT), 1000, "nothing was reserved, nothing is let go");
     qb_holds_free(&holds);
     QB_EXPECT(holds == NULL, "nulled");
 }
@@ -65,13 +75,41 @@ QB_TEST(what_is_at_stake_elsewhere_is_not_there_for_a_bid)
 {
     struct qb_holds *holds = new_holds(1000);
 
-    QB_EXPECT_EQ(reserve(holds, LOT, 1, 600, 0), 1000, "all is there");
-    QB_EXPECT_EQ(left(holds, OTHER_LOT, 0), 400, "less what is on its way");
-    QB_EXPECT_EQ(left(holds, LOT, 0), 1000, "in its own auction a raise needs the difference");
-    fold(holds, LOT, 2, 600, id_of(1));
-    QB_EXPECT_EQ(left(holds, OTHER_LOT, 0), 400, "leads: held");
-    fold(holds, LOT, 3, 0, NULL);
-    QB_EXPECT_EQ(left(holds, OTHER_LOT, 0), 1000, "outbid: released");
+    const struct qb_entry bid = reserve(holds, LOT, 1, 600);
+    QB_EXPECT_EQ(bid.allowance, 1000, "all is there");
+    QB_EXPECT_EQ(left(holds, OTHER_LOT), 400, "less what is on its way");
+    QB_EXPECT_EQ(left(holds, LOT), 1000, "in its own auction a raise needs the difference");
+    fold(holds, LOT, 2, 600);
+    qb_holds_release(holds, &bid);
+    QB_EXPECT_EQ(left(holds, OTHER_LOT), 400, "leads: held");
+    fold(holds, LOT, 3, 0);
+    QB_EXPECT_EQ(left(holds, OTHER_LOT), 1000, "outbid: released");
+    qb_holds_free(&holds);
+}
+
+QB_TEST(a_bid_refused_or_never_entered_is_let_go_at_once)
+{
+    struct qb_holds *holds = new_holds(1000);
+
+    const struct qb_entry refused = reserve(holds, LOT, 1, 700);
+    QB_EXPECT_EQ(left(holds, OTHER_LOT), 300, "on its way");
+    qb_holds_release(holds, &refused);
+    QB_EXPECT_EQ(left(holds, OTHER_LOT), 1000, "decided, without an entry");
+    qb_holds_free(&holds);
+}
+
+QB_TEST(a_bid_under_way_twice_is_let_go_with_the_last_of_them)
+{
+    struct qb_holds *holds = new_holds(1000);
+
+    const struct qb_entry first = reserve(holds, LOT, 1, 700);
+    const struct qb_entry again = reserve(holds, LOT, 1, 700);
+    const struct qb_entry other = reserve(holds, LOT, 1, 5000);
+    qb_holds_release(holds, &other);
+    qb_holds_release(holds, &again);
+    QB_EXPECT_EQ(left(holds, OTHER_LOT), 300, "a resend was busy, the first may be entered");
+    qb_holds_release(holds, &first);
+    QB_EXPECT_EQ(left(holds, OTHER_LOT), 1000, "decided");
     qb_holds_free(&holds);
 }
 
@@ -79,11 +117,11 @@ QB_TEST(more_than_the_limit_reserves_nothing)
 {
     struct qb_holds *holds = new_holds(1000);
 
-    QB_EXPECT_EQ(reserve(holds, LOT, 1, 1001, 0), 1000, "what can be granted");
-    QB_EXPECT_EQ(left(holds, OTHER_LOT, 0), 1000, "the fold will refuse it");
+    QB_EXPECT_EQ(reserve(holds, LOT, 1, 1001).allowance, 1000, "what can be granted");
+    QB_EXPECT_EQ(left(holds, OTHER_LOT), 1000, "the fold will refuse it");
     qb_holds_limit_set(holds, ANN, "USD", 100);
-    fold(holds, LOT, 2, 600, NULL);
-    QB_EXPECT_EQ(left(holds, OTHER_LOT, 0), 0, "a lowered limit is never negative");
+    fold(holds, LOT, 2, 600);
+    QB_EXPECT_EQ(left(holds, OTHER_LOT), 0, "a lowered limit is never negative");
     qb_holds_free(&holds);
 }
 
@@ -91,39 +129,34 @@ QB_TEST(one_bid_decided_leaves_the_others_on_their_way_reserved)
 {
     struct qb_holds *holds = new_holds(1000);
 
-    (void)reserve(holds, LOT, 1, 300, 0);
-    (void)reserve(holds, LOT, 2, 800, 0);
-    QB_EXPECT_EQ(left(holds, OTHER_LOT, 0), 200, "the largest counts");
-    fold(holds, LOT, 2, 300, id_of(1));
-    QB_EXPECT_EQ(left(holds, OTHER_LOT, 0), 200, "the second bid is still on its way");
-    fold(holds, LOT, 3, 0, NULL);
-    QB_EXPECT_EQ(left(holds, OTHER_LOT, 0), 200, "somebody else's bid decides none of ours");
-    fold(holds, LOT, 4, 0, id_of(2));
-    QB_EXPECT_EQ(left(holds, OTHER_LOT, 0), 1000, "all decided");
-    qb_holds_free(&holds);
-}
-
-QB_TEST(a_bid_never_decided_is_let_go_after_its_time)
-{
-    struct qb_holds *holds = new_holds(1000);
-
-    (void)reserve(holds, LOT, 1, 300, 0);
-    (void)reserve(holds, LOT, 2, 200, 10 * QB_SECOND_US);
-    QB_EXPECT_EQ(left(holds, OTHER_LOT, 15 * QB_SECOND_US), 700, "both");
-    QB_EXPECT_EQ(left(holds, OTHER_LOT, 16 * QB_SECOND_US), 800, "the younger one");
-    QB_EXPECT_EQ(left(holds, OTHER_LOT, 26 * QB_SECOND_US), 1000, "none");
+    const struct qb_entry first = reserve(holds, LOT, 1, 300);
+    const struct qb_entry second = reserve(holds, LOT, 2, 800);
+    QB_EXPECT_EQ(left(holds, OTHER_LOT), 200, "the largest counts");
+    fold(holds, LOT, 2, 300);
+    qb_holds_release(holds, &first);
+    QB_EXPECT_EQ(left(holds, OTHER_LOT), 200, "the second bid is still on its way");
+    fold(holds, LOT, 3, 0);
+    QB_EXPECT_EQ(left(holds, OTHER_LOT), 200, "somebody else's bid decides none of ours");
+    qb_holds_release(holds, &second);
+    QB_EXPECT_EQ(left(holds, OTHER_LOT), 1000, "all decided");
     qb_holds_free(&holds);
 }
 
 QB_TEST(many_bids_on_their_way_are_never_counted_too_low)
 {
     struct qb_holds *holds = new_holds(1000);
+    struct qb_entry bids[21];
 
-    for (uint8_t i = 0; i < 20; i++) (void)reserve(holds, LOT, i, 100 + i, 0);
-    (void)reserve(holds, LOT, 20, 900, 0);
-    for (uint8_t i = 0; i < 20; i++) fold(holds, LOT, 2U + i, 0, id_of(i));
-    QB_EXPECT_EQ(left(holds, OTHER_LOT, 0), 100, "the last one is on its way");
-    QB_EXPECT_EQ(left(holds, OTHER_LOT, 16 * QB_SECOND_US), 1000, "and its time passes");
+    for (uint8_t i = 0; i < 20; i++) bids[i] = reserve(holds, LOT, i, 100 + i);
+    bids[20] = reserve(holds, LOT, 20, 900);
+    for (uint8_t i = 0; i < 20; i++) {
+        qb_holds_release(holds, &bids[i]);
+        QB_EXPECT_EQ(left(holds, OTHER_LOT), 100, "the last one is on its way");
+    }
+    qb_holds_release(holds, &bids[20]);
+    QB_EXPECT_EQ(left(holds, OTHER_LOT), 1000, "all decided");
+    bids[0] = reserve(holds, LOT, 0, 400);
+    QB_EXPECT_EQ(left(holds, OTHER_LOT), 600, "with a place of its own again");
     qb_holds_free(&holds);
 }
 
@@ -131,28 +164,25 @@ QB_TEST(a_smaller_seq_overwrites_nothing)
 {
     struct qb_holds *holds = new_holds(1000);
 
-    fold(holds, LOT, 9, 500, NULL);
-    fold(holds, LOT, 5, 100, NULL);
-    QB_EXPECT_EQ(left(holds, OTHER_LOT, 0), 500, "the newer one stays");
-    (void)reserve(holds, LOT, 1, 700, 0);
-    fold(holds, LOT, 6, 100, id_of(1));
-    QB_EXPECT_EQ(left(holds, OTHER_LOT, 0), 500, "its bid is decided all the same");
+    fold(holds, LOT, 9, 500);
+    fold(holds, LOT, 5, 100);
+    QB_EXPECT_EQ(left(holds, OTHER_LOT), 500, "the newer one stays");
     qb_holds_free(&holds);
 }
 
 QB_TEST(a_limit_set_while_the_account_leads_knows_the_lead)
 {
     struct qb_holds *holds = new_holds(-1);
-    const struct qb_hold euros = {ANN, THIRD_LOT, "EUR", 2, 5000, NULL};
+    const struct qb_hold euros = {ANN, THIRD_LOT, "EUR", 2, 5000};
 
-    fold(holds, LOT, 2, 600, NULL);
+    fold(holds, LOT, 2, 600);
     qb_holds_set(holds, &euros);
     qb_holds_limit_set(holds, ANN, "USD", 1000);
-    QB_EXPECT_EQ(left(holds, OTHER_LOT, 0), 400, "what is led already counts, in its currency");
+    QB_EXPECT_EQ(left(holds, OTHER_LOT), 400, "what is led already counts, in its currency");
     qb_holds_limit_set(holds, ANN, "USD", -1);
-    QB_EXPECT_EQ(left(holds, OTHER_LOT, 0), -1, "the limit is gone");
+    QB_EXPECT_EQ(left(holds, OTHER_LOT), -1, "the limit is gone");
     qb_holds_limit_set(holds, ANN, "USD", 1000);
-    QB_EXPECT_EQ(left(holds, OTHER_LOT, 0), 400, "and its leads were not forgotten");
+    QB_EXPECT_EQ(left(holds, OTHER_LOT), 400, "and its leads were not forgotten");
     qb_holds_free(&holds);
 }
 
@@ -164,7 +194,8 @@ QB_TEST(an_account_may_have_a_limit_in_every_currency)
         const char currency[QB_CURRENCY_BYTES] = {'A', (char)('A' + i / 26), (char)('A' + i % 26)};
         qb_holds_limit_set(holds, ANN, currency, i);
     }
-    QB_EXPECT_EQ(qb_holds_reserve(holds, ANN, "ACH", LOT, id_of(1), 1, 0), 59, "the last of them");
+    const struct qb_entry bid = {.bidder = ANN, .auction = LOT, .max = 1, .currency = "ACH"};
+    QB_EXPECT_EQ(qb_holds_reserve(holds, &bid), 59, "the last of them");
     qb_holds_free(&holds);
 }
 
