@@ -175,33 +175,22 @@ void qb_runner_restore_entry(struct qb_runner *runner, const struct qb_entry *en
 
 void qb_runner_restored(struct qb_runner *runner)
 {
+    struct qb_event tick = {.kind = QB_EVENT_TICK};
     qb_time_us now_us = qb_runner_now_us(runner);
-    char key[32] = "down-";
-    size_t length = 5;
+    int64_t count = 0;
     size_t cursor = 0;
     struct qb_home *home = NULL;
 
-    for (uint32_t rest = runner->all->options.epoch; rest > 0; rest >>= 4) {
-        key[length++] = "0123456789abcdef"[rest & 15];
-    }
     while ((home = qb_map_next(&runner->homes, &cursor, NULL)) != NULL) {
         const struct qb_lot *lot = qb_auctioneer_lot(runner->auctioneer, home->lot);
         if (lot->status != QB_STATUS_OPEN || lot->ends_at_us > now_us) continue;
-        struct qb_entry extend = {
-            .auction = home->auction,
-            .type = QB_ENTRY_EXTEND,
-            .by = QB_ACTOR_SYSTEM,
-            .max = QB_AMOUNT_NONE,
-            .allowance = -1,
-            .end_us = now_us + DOWN_EXTENSION_US,
-        };
-        qb_bid_id(home->auction, 0, key, length, extend.bid_id);
-        struct qb_event event = {.kind = QB_EVENT_COMMAND, .lot = home->lot, .entry = &extend};
-        qb_runner_feed(runner, &event);
-        qb_log(QB_LOG_INFO, "auction.extended",
-               QB_TEXT("why", "it ended while the server was down"),
-               QB_INT("until_us", extend.end_us));
+        qb_auctioneer_extend(runner->auctioneer, home->lot, DOWN_EXTENSION_US);
+        count++;
     }
+    if (count == 0) return;
+    qb_log(QB_LOG_INFO, "auctions.extended", QB_TEXT("why", "they ended while the server was down"),
+           QB_INT("auctions", count), QB_INT("by_us", DOWN_EXTENSION_US));
+    qb_runner_feed(runner, &tick);
 }
 
 void qb_runners_refuse(struct qb_runners *all)

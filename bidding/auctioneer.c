@@ -70,10 +70,12 @@ static struct qb_verdict fold(struct qb_auctioneer *a, uint32_t lot, const struc
     if (qb_bid_record_of(entry, &verdict, &record)) {
         a->options.records.add(a->options.records.context, lot, &record);
     }
-    if (slot->lot.ends_at_us != ended_at_us || slot->lot.status != status) {
+    if (slot->lot.ends_at_us != ended_at_us || slot->lot.status != status ||
+        entry->type == QB_ENTRY_EXTEND) {
         slot->must_release = true;
+        slot->extend_us = 0;
         qb_busy_add(a, lot);
-        bool is_open = slot->lot.status == QB_STATUS_OPEN && !slot->is_closing;
+        bool is_open = slot->lot.status == QB_STATUS_OPEN && !slot->is_proposing;
         qb_due_change(a, lot, is_open ? slot->lot.ends_at_us + slot->lot.rules.drain_us : FOREVER);
     }
     return verdict;

@@ -52,6 +52,10 @@ struct qb_auctioneer *qb_auctioneer_init(void *memory, const struct qb_auctionee
  */
 uint32_t qb_auctioneer_add(struct qb_auctioneer *auctioneer, const struct qb_lot *state);
 
+/* Before its close is proposed the auction is extended, to `by_us` from then: its end fell into a
+ * time in which nobody could bid. Only right after qb_auctioneer_add(). */
+void qb_auctioneer_extend(struct qb_auctioneer *auctioneer, uint32_t lot, int64_t by_us);
+
 /* Lets an auction go. Only one without commands under way; see qb_auctioneer_is_idle(). */
 void qb_auctioneer_remove(struct qb_auctioneer *auctioneer, uint32_t lot);
 bool qb_auctioneer_is_idle(const struct qb_auctioneer *auctioneer, uint32_t lot);

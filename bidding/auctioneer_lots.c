@@ -81,6 +81,13 @@ uint32_t qb_auctioneer_add(struct qb_auctioneer *a, const struct qb_lot *state)
     return lot;
 }
 
+void qb_auctioneer_extend(struct qb_auctioneer *a, uint32_t lot, int64_t by_us)
+{
+    QB_ASSERT(a->slots[lot].is_used && by_us > 0);
+    QB_ASSERT(a->slots[lot].lot.status == QB_STATUS_OPEN);
+    a->slots[lot].extend_us = by_us;
+}
+
 bool qb_auctioneer_is_idle(const struct qb_auctioneer *a, uint32_t lot)
 {
     const struct qb_slot *slot = &a->slots[lot];

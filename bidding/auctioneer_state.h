@@ -34,6 +34,7 @@ struct qb_ticket {
     uint8_t refusal;
     bool is_mark; /* CALLING: a MARK */
     bool is_resolve;
+    bool is_proposal; /* by the clock; nobody waits */
     bool is_folded;
     bool is_heard;  /* LOGGED: another replica's, which answers for it */
     bool is_listed; /* in the list by arrival */
@@ -56,11 +57,12 @@ struct qb_slot {
     uint32_t calling; /* tickets in state CALLING */
     uint32_t looking;
     qb_time_us due_us; /* when to propose the close; INT64_MAX: not */
+    int64_t extend_us; /* not the close but that much time is proposed first; 0: none */
     uint32_t heap_at;
     uint32_t busy_next; /* in the list of slots with work left */
     bool is_used;
     bool is_busy;
-    bool is_closing;   /* a CLOSE is under way */
+    bool is_proposing; /* a CLOSE or EXTEND of ours is under way */
     bool must_release; /* the end or the status changed: look at the held ones */
     bool is_over_told;
     bool is_lost; /* takes nothing more */
@@ -109,8 +111,8 @@ uint32_t qb_busy_pop(struct qb_auctioneer *auctioneer);
 /* Room that finishing one ticket may need; below it, work waits for the next step. */
 #define EFFECTS_PER_TICKET 8
 
-/* How soon a close that could not be proposed is due again: asking at once would spin. */
-#define CLOSE_AGAIN_US 1000
+/* How soon what could not be proposed is due again: asking at once would spin. */
+#define PROPOSE_AGAIN_US 1000
 
 /* One more effect, zero-filled but for kind and lot. */
 struct qb_effect *qb_effect_emit(struct qb_effects *effects, enum qb_effect_kind kind,

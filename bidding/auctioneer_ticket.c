@@ -34,12 +34,12 @@ void qb_ticket_answer(struct qb_auctioneer *a, struct qb_effects *effects, uint3
     struct qb_ticket *t = &a->tickets[ticket];
     struct qb_slot *slot = &a->slots[t->lot];
 
-    if (t->entry.type == QB_ENTRY_CLOSE && t->waiter == 0 && !t->is_heard && !slot->is_lost) {
-        slot->is_closing = false;
+    if (t->is_proposal && !slot->is_lost) {
+        slot->is_proposing = false;
         qb_time_us due_us = FOREVER;
         if (slot->lot.status == QB_STATUS_OPEN) {
             due_us = slot->lot.ends_at_us + slot->lot.rules.drain_us;
-            if (due_us < a->now_us + CLOSE_AGAIN_US) due_us = a->now_us + CLOSE_AGAIN_US;
+            if (due_us < a->now_us + PROPOSE_AGAIN_US) due_us = a->now_us + PROPOSE_AGAIN_US;
         }
         qb_due_change(a, t->lot, due_us);
     }

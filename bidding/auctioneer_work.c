@@ -170,30 +170,35 @@ void qb_slots_pump(struct qb_auctioneer *a, struct qb_effects *effects)
     if (a->busy_first != QB_LOT_NOWHERE) effects->is_more = true;
 }
 
-/* Timers only propose a close: the fold decides whether it acts (rules.md 5.7). The same place in
- * the log makes the same id, so that a repeated proposal counts once. */
-static void propose_close(struct qb_auctioneer *a, uint32_t lot, struct qb_effects *effects)
+/* Timers only propose a close, or an extension before it: the fold decides whether it acts
+ * (rules.md 5.7). The same place in the log makes the same id, so that a repeated proposal counts
+ * once. */
+static void propose(struct qb_auctioneer *a, uint32_t lot, struct qb_effects *effects)
 {
     struct qb_slot *slot = &a->slots[lot];
+    bool is_extend = slot->extend_us > 0;
     char key[24] = "close-";
     size_t length = 6;
     uint32_t ticket = qb_ticket_take(a, false);
 
     if (ticket == QB_NO_TICKET) { /* soon again: commands under way end */
-        qb_due_change(a, lot, a->now_us + CLOSE_AGAIN_US);
+        qb_due_change(a, lot, a->now_us + PROPOSE_AGAIN_US);
         return;
     }
+    if (is_extend) (void)memcpy(key, "down--", length);
     for (uint64_t rest = slot->lot.seq; length < sizeof key && rest > 0; rest >>= 4) {
         key[length++] = "0123456789abcdef"[rest & 15];
     }
     struct qb_ticket *t = &a->tickets[ticket];
     t->entry.auction = slot->lot.auction;
-    t->entry.type = QB_ENTRY_CLOSE;
+    t->entry.type = is_extend ? QB_ENTRY_EXTEND : QB_ENTRY_CLOSE;
     t->entry.max = QB_AMOUNT_NONE;
     t->entry.allowance = -1;
+    t->entry.end_us = is_extend ? a->now_us + slot->extend_us : 0;
     qb_bid_id(slot->lot.auction, 0, key, length, t->entry.bid_id);
     t->lot = lot;
-    slot->is_closing = true;
+    t->is_proposal = true;
+    slot->is_proposing = true;
     qb_due_change(a, lot, FOREVER);
     qb_ticket_call(a, effects, ticket, false);
 }
@@ -205,7 +210,7 @@ void qb_slots_tick(struct qb_auctioneer *a, struct qb_effects *effects)
             effects->is_more = true;
             return;
         }
-        propose_close(a, a->heap[0], effects);
+        propose(a, a->heap[0], effects);
     }
     while (a->oldest != QB_NO_TICKET && a->tickets[a->oldest].told_after_us <= a->now_us) {
         uint32_t ticket = a->oldest;

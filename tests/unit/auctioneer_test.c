@@ -181,6 +181,34 @@ QB_TEST(a_close_that_finds_the_ledger_busy_waits_a_moment)
     end("busy close");
 }
 
+QB_TEST(an_auction_that_ended_while_nobody_could_bid_is_extended_before_it_closes)
+{
+    begin(1, 8);
+    qb_auctioneer_extend(world.auctioneer, world.lot, 30 * S);
+    (void)bid(ANN, 1000, "a"); /* has the only ticket */
+    world.now_us = 400 * S;
+    tick();
+    QB_EXPECT_EQ(world.call_count, 1, "there is no room to propose anything");
+    settle();
+    world.now_us = qb_auctioneer_wake_us(world.auctioneer);
+    tick();
+    QB_EXPECT_EQ(world.calls[0].entry.type, QB_ENTRY_EXTEND, "no close before it");
+    answer_call(QB_APPEND_BUSY);
+    world.now_us = qb_auctioneer_wake_us(world.auctioneer);
+    qb_time_us end_us = world.now_us + 30 * S;
+    tick();
+    QB_EXPECT_EQ(world.calls[0].entry.type, QB_ENTRY_EXTEND, "again, until it is in the log");
+    settle();
+    QB_EXPECT_EQ(qb_auctioneer_lot(world.auctioneer, world.lot)->ends_at_us, end_us, "extended");
+    QB_EXPECT_EQ(qb_auctioneer_wake_us(world.auctioneer), end_us + 250 * MS, "and closes then");
+    world.now_us = end_us + 250 * MS;
+    tick();
+    QB_EXPECT_EQ(world.calls[0].entry.type, QB_ENTRY_CLOSE, "once is enough");
+    settle();
+    QB_EXPECT_EQ(world.over, 1, "over");
+    end("extended");
+}
+
 /* A command of the seller or of staff, each with an id of its own. */
 static size_t order(enum qb_entry_type type, enum qb_actor by)
 {
