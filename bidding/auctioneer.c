@@ -182,13 +182,10 @@ static void take_appended(struct qb_auctioneer *a, const struct qb_event *event,
     case QB_APPEND_MARKED:
         wait_durable(a, event->ticket, t->seq, t->is_resolve ? QB_REPLY_VOID : QB_REPLY_REFUSED);
         break;
-    case QB_APPEND_EXPIRED:
-        t->seq = 0;
-        qb_ticket_answer(a, effects, event->ticket, QB_REPLY_VOID);
-        break;
     case QB_APPEND_BUSY:
         qb_ticket_answer(a, effects, event->ticket, QB_REPLY_BUSY);
         break;
+    case QB_APPEND_EXPIRED: /* no verdict: the ledger forgets it, the same id may get in later */
     case QB_APPEND_FENCED:
         qb_ticket_answer(a, effects, event->ticket, QB_REPLY_UNAVAILABLE);
         break;

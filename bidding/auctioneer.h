@@ -100,7 +100,7 @@ enum qb_append_outcome {
     QB_APPEND_DUPLICATE, /* the bid_id has a place already: `seq` */
     QB_APPEND_REFUSED,   /* the bid_id was refused early before: `refusal` as of `seq` */
     QB_APPEND_MARKED,    /* the early refusal was recorded */
-    QB_APPEND_EXPIRED,   /* came too late: never in the log, now or later */
+    QB_APPEND_EXPIRED,   /* this call came too late and wrote nothing; the bid_id is not known */
     QB_APPEND_BUSY,      /* a limit of the ledger; nothing was written: ask again later */
     QB_APPEND_FENCED,    /* the ledger is of another epoch: recovery decides */
     QB_APPEND_UNKNOWN,   /* no answer: it may or may not be there */

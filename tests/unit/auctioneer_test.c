@@ -76,7 +76,14 @@ QB_TEST(an_unknown_outcome_is_asked_again_with_the_same_id)
     QB_EXPECT_EQ(world.askers[ann].verdict.code, QB_VERDICT_LEADING, "in the end");
     size_t late = bid(BOB, 9000, "b");
     answer_call(QB_APPEND_EXPIRED);
-    QB_EXPECT_EQ(world.askers[late].reply, QB_REPLY_VOID, "too late for the log");
+    QB_EXPECT_EQ(world.askers[late].reply, QB_REPLY_UNAVAILABLE,
+                 "too late for the log: no verdict");
+    size_t asked = resolve(BOB, "b");
+    answer_call(QB_APPEND_EXPIRED);
+    QB_EXPECT_EQ(world.askers[asked].reply, QB_REPLY_UNAVAILABLE, "nor does resolve make one up");
+    size_t retry = bid(BOB, 9000, "b");
+    settle();
+    QB_EXPECT_EQ(world.askers[retry].verdict.code, QB_VERDICT_LEADING, "and the key is good");
     size_t busy = bid(BOB, 9000, "c");
     answer_call(QB_APPEND_BUSY);
     QB_EXPECT_EQ(world.askers[busy].reply, QB_REPLY_BUSY, "to be sent again");
