@@ -20,7 +20,7 @@ void qb_api_publish_work(struct qb_call *call, struct qb_store_link *link)
 {
     const struct qb_auction_form form = {
         .seller = call->user.id,
-        .now_us = qb_clock_wall_us(),
+        .now_us = qb_clock_even_us(),
         .amount_max = call->api->options.amount_max,
     };
     struct qb_error error = {""};
@@ -53,7 +53,7 @@ static void answer_published(struct qb_call *call, int status)
     qb_text_json_name(&call->text, "auction");
     qb_text_string(&call->text, "{");
     call->listing->status = QB_STATUS_OPEN;
-    qb_listing_json(&call->text, call->listing, call->user.name, qb_clock_wall_us());
+    qb_listing_json(&call->text, call->listing, call->user.name, qb_clock_even_us());
     qb_text_string(&call->text, "}}");
     call->status = status;
     const struct qb_http_response response = {
@@ -164,7 +164,7 @@ static void list_json(struct qb_call *call, struct qb_store_link *link, const st
 {
     struct qb_text *text = &call->text;
     struct qb_map names;
-    const qb_time_us now_us = qb_clock_wall_us();
+    const qb_time_us now_us = qb_clock_even_us();
 
     qb_map_init(&names, sizeof(qb_id));
     qb_text_string(text, "{\"auctions\":[");
@@ -192,7 +192,7 @@ void qb_api_listings(struct qb_call *call, struct qb_store_link *link,
 
     QB_ASSERT(list != NULL);
     query->sort = call->page.sort;
-    query->now_us = qb_clock_wall_us();
+    query->now_us = qb_clock_even_us();
     query->after_key = call->page.key;
     query->after_id = call->page.id;
     list->wanted = call->page.limit;

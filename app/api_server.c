@@ -15,7 +15,7 @@
 
 void qb_api_time(struct qb_call *call)
 {
-    qb_text_format(&call->text, "{\"now_ms\":%lld}", (long long)(qb_clock_wall_us() / QB_MS_US));
+    qb_text_format(&call->text, "{\"now_ms\":%lld}", (long long)(qb_clock_even_us() / QB_MS_US));
     qb_call_answer(call);
 }
 

@@ -147,7 +147,7 @@ static void find_auctions(struct qb_call *call, struct qb_store_link *link)
         .with_private = true,
         .phase = QB_PHASE_LIVE,
         .sort = QB_SORT_NEWEST,
-        .now_us = qb_clock_wall_us(),
+        .now_us = qb_clock_even_us(),
         .rows_max = QB_PAGE_ROWS_MAX,
     };
     struct qb_error error = {""};

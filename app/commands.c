@@ -147,7 +147,7 @@ static void send_plain(struct qb_session *session, const struct qb_command *comm
     struct qb_text text = {0};
 
     qb_text_format(&text, "{\"id\":%s,\"ok\":true", command->id);
-    if (with_time) qb_text_json_int(&text, "now_ms", qb_clock_wall_us() / QB_MS_US);
+    if (with_time) qb_text_json_int(&text, "now_ms", qb_clock_even_us() / QB_MS_US);
     qb_text_string(&text, "}");
     qb_session_send(session, text.bytes, text.length);
     qb_text_fini(&text);

@@ -110,10 +110,24 @@ static void on_timer(void *context)
     qb_runner_timer(io->runner);
 }
 
+/* The wall clock is only followed slowly: whoever set it wrong has time to notice. */
+static void steer_clock(struct qb_replica *replica)
+{
+    int64_t ahead_us = qb_clock_even_steer();
+    int64_t step_us = ahead_us - replica->clock_ahead_us;
+
+    replica->clock_ahead_us = ahead_us;
+    qb_metric_set(QB_METRIC_clock_ahead_us, NULL, ahead_us);
+    if (step_us > -2 * QB_SECOND_US && step_us < 2 * QB_SECOND_US) return;
+    qb_metric_add(QB_METRIC_clock_steps_total, NULL, 1);
+    qb_log(QB_LOG_WARNING, "clock.stepped", QB_INT("by_us", step_us), QB_INT("ahead_us", ahead_us));
+}
+
 static void on_second(void *context)
 {
     struct qb_io *io = context;
     qb_runner_second(io->runner);
+    if (io == &io->replica->io[0]) steer_clock(io->replica);
     if (io->replica->demo != NULL) qb_demo_second(io->replica->demo, io->runner);
 }
 

@@ -47,6 +47,7 @@ struct qb_replica {
     unsigned io_count;
     uint16_t port;
     uint32_t epoch;
+    int64_t clock_ahead_us; /* of the last second */
     bool is_running;
     bool is_ready; /* read by all threads, atomically */
 };

@@ -1,5 +1,6 @@
 #include "base/clock.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -7,7 +8,7 @@ static int64_t read_us(clockid_t clock)
 {
     struct timespec now;
 
-    (void)clock_gettime(clock, &now); /* cannot fail for the three clocks used here */
+    (void)clock_gettime(clock, &now); /* cannot fail for the clocks used here */
     return (int64_t)now.tv_sec * QB_SECOND_US + now.tv_nsec / 1000;
 }
 
@@ -19,6 +20,46 @@ qb_time_us qb_clock_wall_us(void)
 int64_t qb_clock_mono_us(void)
 {
     return read_us(CLOCK_MONOTONIC);
+}
+
+/* Without CLOCK_MONOTONIC's gap: a machine that slept was not there, but its auctions ended. */
+static int64_t passed_us(void)
+{
+    return read_us(CLOCK_BOOTTIME);
+}
+
+qb_time_us qb_even_clock_read(struct qb_even_clock *clock, int64_t passed, qb_time_us wall_us)
+{
+    int64_t offset_us = atomic_load(&clock->offset_us);
+
+    if (offset_us == 0 &&
+        atomic_compare_exchange_strong(&clock->offset_us, &offset_us, wall_us - passed)) {
+        offset_us = wall_us - passed;
+    }
+    return passed + offset_us;
+}
+
+int64_t qb_even_clock_steer(struct qb_even_clock *clock, int64_t passed, qb_time_us wall_us)
+{
+    int64_t ahead_us = wall_us - qb_even_clock_read(clock, passed, wall_us);
+    int64_t by_us = ahead_us;
+
+    if (by_us > QB_EVEN_STEER_US) by_us = QB_EVEN_STEER_US;
+    if (by_us < -QB_EVEN_STEER_US) by_us = -QB_EVEN_STEER_US;
+    (void)atomic_fetch_add(&clock->offset_us, by_us);
+    return ahead_us;
+}
+
+static struct qb_even_clock even;
+
+qb_time_us qb_clock_even_us(void)
+{
+    return qb_even_clock_read(&even, passed_us(), qb_clock_wall_us());
+}
+
+int64_t qb_clock_even_steer(void)
+{
+    return qb_even_clock_steer(&even, passed_us(), qb_clock_wall_us());
 }
 
 int64_t qb_clock_cpu_us(void)

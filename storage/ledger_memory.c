@@ -57,7 +57,7 @@ static qb_time_us read_clock(struct memory_ledger *ledger)
 {
     qb_time_us now_us = ledger->options.clock != NULL
                             ? ledger->options.clock(ledger->options.clock_context)
-                            : qb_clock_wall_us();
+                            : qb_clock_even_us();
 
     if (now_us > ledger->now_us) ledger->now_us = now_us;
     return ledger->now_us;

@@ -15,7 +15,7 @@ struct qb_ledger_memory_options {
     struct qb_mailbox *mailbox;         /* answers come through it; this thread's */
     uint32_t marks_max;                 /* early refusals remembered in one auction */
     uint64_t unconfirmed_max;           /* entries of one auction not durable; beyond: BUSY */
-    qb_time_us (*clock)(void *context); /* null: the wall clock */
+    qb_time_us (*clock)(void *context); /* null: the even clock */
     void *clock_context;
 };
 

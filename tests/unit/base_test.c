@@ -254,3 +254,24 @@ QB_TEST(times_are_written_in_both_forms)
     QB_EXPECT_EQ(qb_log_level_parse("warning"), QB_LOG_WARNING, "a level");
     QB_EXPECT_EQ(qb_log_level_parse("loud"), -1, "no level");
 }
+
+QB_TEST(the_even_clock_outlives_steps_of_the_wall_clock)
+{
+    struct qb_even_clock clock = {0};
+    const qb_time_us noon_us = 1000 * QB_SECOND_US;
+
+    QB_EXPECT_EQ(qb_even_clock_read(&clock, 5, noon_us), noon_us, "set by the wall clock");
+    QB_EXPECT_EQ(qb_even_clock_read(&clock, 7, 1), noon_us + 2, "run by the time that passes");
+    QB_EXPECT_EQ(qb_even_clock_steer(&clock, 5, noon_us + 300), 300, "a little ahead");
+    QB_EXPECT_EQ(qb_even_clock_read(&clock, 5, 0), noon_us + 300, "followed at once");
+    int64_t ahead_us = qb_even_clock_steer(&clock, 5, noon_us + 3600 * QB_SECOND_US);
+    QB_EXPECT_EQ(ahead_us, 3600 * QB_SECOND_US - 300, "a step forward");
+    QB_EXPECT_EQ(qb_even_clock_read(&clock, 5, 0), noon_us + 300 + QB_EVEN_STEER_US, "not jumped");
+    (void)qb_even_clock_steer(&clock, 5, noon_us - 3600 * QB_SECOND_US);
+    QB_EXPECT_EQ(qb_even_clock_read(&clock, 5, 0), noon_us + 300, "nor a step back");
+    QB_EXPECT_EQ(qb_even_clock_read(&clock, 5 + QB_SECOND_US, 0), noon_us + 300 + QB_SECOND_US,
+                 "and it does not stand still");
+    qb_time_us now_us = qb_clock_even_us();
+    QB_EXPECT(now_us - qb_clock_wall_us() < QB_SECOND_US, "the process's own");
+    QB_EXPECT(qb_clock_even_steer() < QB_SECOND_US, "begins as the wall clock");
+}
