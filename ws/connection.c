@@ -16,7 +16,7 @@ void qb_connection_send(struct qb_connection *connection, const struct qb_frame 
 {
     size_t length = qb_websocket_head_length(frame->length);
 
-    if (connection->phase != QB_PHASE_WEBSOCKET) return;
+    if (connection->phase != QB_PHASE_SESSION) return;
     /* Header and payload stand side by side in the frame: one write, nothing copied. */
     qb_socket_write(connection, &frame->head[QB_FRAME_HEAD - length], length + frame->length);
 }
@@ -43,7 +43,7 @@ static void send_control(struct qb_connection *connection, enum qb_opcode opcode
 
 void qb_connection_ping(struct qb_connection *connection)
 {
-    if (connection->phase == QB_PHASE_WEBSOCKET) send_control(connection, QB_OPCODE_PING, NULL, 0);
+    if (connection->phase == QB_PHASE_SESSION) send_control(connection, QB_OPCODE_PING, NULL, 0);
 }
 
 const struct qb_peer *qb_connection_peer(const struct qb_connection *connection)
@@ -94,7 +94,7 @@ static void send_close(struct qb_connection *connection)
 
 void qb_connection_close(struct qb_connection *connection, enum qb_close reason, const char *detail)
 {
-    if (connection->phase != QB_PHASE_WEBSOCKET) return;
+    if (connection->phase != QB_PHASE_SESSION) return;
     connection->phase = QB_PHASE_CLOSING;
     connection->close_reason = (uint8_t)reason;
     if (detail != NULL) connection->close_text = strdup(detail);
@@ -151,7 +151,7 @@ static void take_control(struct qb_connection *connection, enum qb_opcode opcode
 
 static void feed(struct qb_connection *connection, uint8_t *bytes, size_t length)
 {
-    while (connection->phase == QB_PHASE_WEBSOCKET) {
+    while (connection->phase == QB_PHASE_SESSION) {
         struct qb_websocket_read read = qb_websocket_read(connection->parser, &bytes, &length);
         switch (read.event) {
         case QB_WEBSOCKET_MORE:
@@ -188,7 +188,7 @@ void qb_websocket_take(struct qb_connection *connection, uint8_t *bytes, size_t 
 
 void qb_websocket_timer(struct qb_connection *connection, int64_t now_us)
 {
-    if (connection->phase != QB_PHASE_WEBSOCKET) { /* the client did not answer our close */
+    if (connection->phase != QB_PHASE_SESSION) { /* the client did not answer our close */
         qb_socket_end(connection);
         return;
     }
@@ -202,10 +202,10 @@ void qb_websocket_writable(struct qb_connection *connection)
         send_close(connection);
     } else if (connection->phase == QB_PHASE_CLOSING) { /* the close frame is out now */
         qb_socket_finish(connection);
-    } else if (connection->phase == QB_PHASE_WEBSOCKET) {
+    } else if (connection->phase == QB_PHASE_SESSION) {
         take_early(connection);
     }
-    if (connection->phase == QB_PHASE_WEBSOCKET)
+    if (connection->phase == QB_PHASE_SESSION)
         connection->handlers->writable(connection->session);
 }
 
@@ -216,7 +216,7 @@ void qb_websocket_begin(struct qb_connection *connection, void *session,
     QB_ASSERT(connection->parser != NULL);
     connection->parser->message_bytes_max =
         qb_server_options(connection->server)->message_bytes_max;
-    connection->phase = QB_PHASE_WEBSOCKET;
+    connection->phase = QB_PHASE_SESSION;
     connection->session = session;
     connection->handlers = handlers;
     connection->begun_us = connection->heard_us;

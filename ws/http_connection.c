@@ -315,7 +315,7 @@ void qb_http_timer(struct qb_connection *connection, int64_t now_us)
     case QB_PHASE_LINGERING:
         qb_socket_end(connection);
         break;
-    case QB_PHASE_WEBSOCKET:
+    case QB_PHASE_SESSION:
     case QB_PHASE_CLOSING:
     case QB_PHASE_ENDED:
         break;

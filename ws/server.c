@@ -52,7 +52,7 @@ static int on_socket(struct lws *wsi, enum lws_callback_reasons reason, void *us
     case LWS_CALLBACK_RAW_RX:
         connection->heard_us = qb_clock_mono_us();
         qb_metric_add(QB_METRIC_bytes_received_total, NULL, (int64_t)length);
-        if (connection->phase >= QB_PHASE_WEBSOCKET)
+        if (connection->phase >= QB_PHASE_SESSION)
             qb_websocket_take(connection, in, length);
         else
             qb_http_take(connection, in, length);
@@ -62,7 +62,7 @@ static int on_socket(struct lws *wsi, enum lws_callback_reasons reason, void *us
         if (connection->phase == QB_PHASE_ENDED) return -1;
         if (connection->unsent != NULL) return 0;
         connection->wants_writable = false;
-        if (connection->phase >= QB_PHASE_WEBSOCKET)
+        if (connection->phase >= QB_PHASE_SESSION)
             qb_websocket_writable(connection);
         else
             qb_http_writable(connection);
@@ -236,7 +236,7 @@ static void fire(void *context, struct qb_timer *timer)
     struct qb_connection *connection =
         (struct qb_connection *)(void *)((char *)timer - offsetof(struct qb_connection, timer));
 
-    if (connection->phase >= QB_PHASE_WEBSOCKET)
+    if (connection->phase >= QB_PHASE_SESSION)
         qb_websocket_timer(connection, server->now_us);
     else
         qb_http_timer(connection, server->now_us);

@@ -20,7 +20,7 @@ enum qb_phase {
     QB_PHASE_BODY,      /* reading its body */
     QB_PHASE_ANSWERING, /* somebody has the request; or its answer is being written */
     QB_PHASE_LINGERING, /* our side is closed: reads and drops until the client closes, 1 s */
-    QB_PHASE_WEBSOCKET,
+    QB_PHASE_SESSION, /* a session has it: its messages, its frames */
     QB_PHASE_CLOSING, /* a close frame is owed or sent; waits for the client's, 2 s */
     QB_PHASE_ENDED,   /* the socket is shut; libwebsockets will say so */
 };
