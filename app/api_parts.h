@@ -186,6 +186,9 @@ void qb_api_bid(struct qb_call *call);
 void qb_api_buy(struct qb_call *call);
 void qb_call_command(struct qb_call *call, const struct qb_entry *entry);
 
+/* api_events.c */
+void qb_api_events(struct qb_call *call);
+
 /* api_history.c */
 void qb_api_bids_prepare(struct qb_call *call);
 void qb_api_bids(struct qb_call *call, struct qb_store_link *link);

@@ -195,8 +195,9 @@ void qb_home_publish(struct qb_runner *runner, struct qb_home *home)
     qb_text_add(&text, state.bytes + 1, state.length - 1);
     struct qb_frame *frame = qb_edge_seal(text.bytes, text.length);
     frame->is_protected = home->must_protect;
+    frame->position = qb_home_position(home);
     home->must_protect = false;
-    qb_bus_publish(runner->all->options.bus, runner->member, topic, qb_home_position(home), frame);
+    qb_bus_publish(runner->all->options.bus, runner->member, topic, frame->position, frame);
     qb_frame_free(&frame);
     qb_text_fini(&text);
     qb_text_fini(&state);

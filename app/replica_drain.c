@@ -50,7 +50,8 @@ static uint64_t open_requests(struct qb_replica *replica)
 static uint64_t open_connections(struct qb_replica *replica)
 {
     (void)replica;
-    return (uint64_t)qb_metric_value(QB_METRIC_connections, "websocket");
+    return (uint64_t)(qb_metric_value(QB_METRIC_connections, "websocket") +
+                      qb_metric_value(QB_METRIC_connections, "events"));
 }
 
 bool qb_replica_drain(struct qb_replica *replica)

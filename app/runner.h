@@ -118,6 +118,23 @@ void qb_runner_state(struct qb_runner *runner, qb_id auction, qb_runner_state_an
 /* `watch`: answers the session and makes it a watcher. */
 void qb_runner_watch(struct qb_runner *runner, qb_session_id session, qb_id user,
                      const struct qb_command *command);
+/* What an event stream begins with. */
+struct qb_stream_start {
+    bool is_answered;       /* by who knows whether there is such an auction */
+    bool is_live;           /* there will be updates behind first->position */
+    struct qb_frame *first; /* {"on":"snapshot" or "missed",…}; null: no such auction */
+};
+typedef void qb_runner_stream_answer(void *context, const struct qb_stream_start *start);
+
+/*
+ * Asks for it; `answer` is called on the asking thread, maybe at once. Who watches inside that call
+ * misses no update.
+ *
+ * command   auction; has_position, epoch and seq of what the client has
+ */
+void qb_runner_stream(struct qb_runner *runner, qb_id user, const struct qb_command *command,
+                      qb_runner_stream_answer *answer, void *context);
+
 /* `preview`: answers the session. */
 void qb_runner_preview(struct qb_runner *runner, qb_session_id session, qb_id user,
                        const struct qb_command *command);

@@ -1,6 +1,6 @@
 /*
- * Questions about an auction that change nothing: its state, `watch`, `preview`. They go to the
- * auction's home thread and come back as text.
+ * Questions about an auction that change nothing: its state, `watch`, event streams, `preview`.
+ * They go to the auction's home thread and come back as text.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 
-enum query_kind { QUERY_STATE, QUERY_WATCH, QUERY_PREVIEW };
+enum query_kind { QUERY_STATE, QUERY_WATCH, QUERY_STREAM, QUERY_PREVIEW };
 
 struct query {
     enum query_kind kind;
@@ -22,6 +22,7 @@ struct query {
     qb_session_id session;
     struct qb_command command;
     qb_runner_state_answer *answer;
+    qb_runner_stream_answer *stream;
     void *context;
     bool has_no_answer; /* the ledger could not say */
     bool is_answered;   /* by who knows whether there is such an auction */
@@ -52,9 +53,50 @@ static void you_json(struct query *query, const struct qb_lot *lot)
     qb_text_string(&query->text, "}");
 }
 
+/* A state as the push `on`: the same members, in the same order, as those of an update. */
+static void push_json(struct query *query, const char *on, const struct qb_text *state,
+                      const struct qb_text *missed, const struct qb_lot *lot)
+{
+    QB_ASSERT(state->length > 2);
+    qb_text_format(&query->text, "{\"on\":\"%s\",", on);
+    qb_text_add(&query->text, state->bytes + 1, state->length - 2); /* without its braces */
+    if (missed != NULL) {
+        qb_text_string(&query->text, ",");
+        qb_text_add(&query->text, missed->bytes, missed->length);
+    }
+    you_json(query, lot);
+    qb_text_string(&query->text, "}");
+}
+
+static void answer_json(struct query *query, const struct qb_text *state,
+                        const struct qb_text *missed, const struct qb_lot *lot)
+{
+    answer_begin(query);
+    qb_text_json_text(&query->text, "result", missed != NULL ? "missed" : "snapshot");
+    qb_text_json_name(&query->text, "state");
+    qb_text_add(&query->text, state->bytes, state->length);
+    if (missed != NULL) {
+        qb_text_string(&query->text, ",");
+        qb_text_add(&query->text, missed->bytes, missed->length);
+    }
+    you_json(query, lot);
+    qb_text_string(&query->text, "}");
+}
+
+/* What a new watcher gets: the state, and what it missed if all of that is known. */
+static void begin_json(struct query *query, const struct qb_text *state,
+                       const struct qb_text *missed, const struct qb_lot *lot)
+{
+    if (query->kind == QUERY_WATCH)
+        answer_json(query, state, missed, lot);
+    else
+        push_json(query, missed != NULL ? "missed" : "snapshot", state, missed, lot);
+}
+
 static void watch_json(struct query *query, const struct qb_home *home)
 {
     struct qb_lot lot;
+    struct qb_text state = {0};
     const struct qb_command *command = &query->command;
     bool has_missed = false;
     struct qb_text missed = {.bytes_max = 256U << 10};
@@ -67,16 +109,9 @@ static void watch_json(struct query *query, const struct qb_home *home)
             !missed.is_full;
         qb_metric_add(QB_METRIC_resumes_total, has_missed ? "missed" : "snapshot", 1);
     }
-    answer_begin(query);
-    qb_text_json_text(&query->text, "result", has_missed ? "missed" : "snapshot");
-    qb_text_json_name(&query->text, "state");
-    qb_home_state_json(query->home, home, &query->text);
-    if (has_missed) {
-        qb_text_string(&query->text, ",");
-        qb_text_add(&query->text, missed.bytes, missed.length);
-    }
-    you_json(query, &lot);
-    qb_text_string(&query->text, "}");
+    qb_home_state_json(query->home, home, &state);
+    begin_json(query, &state, has_missed ? &missed : NULL, &lot);
+    qb_text_fini(&state);
     qb_text_fini(&missed);
 }
 
@@ -188,18 +223,47 @@ static void finish_session(struct query *query)
     }
 }
 
+static void finish_stream(struct query *query)
+{
+    struct qb_stream_start start = {.is_answered = query->is_answered, .is_live = query->is_live};
+
+    if (query->is_found) {
+        start.first = qb_frame_new(query->text.bytes, query->text.length);
+        start.first->position = query->seq;
+    }
+    query->stream(query->context, &start);
+    qb_frame_free(&start.first);
+}
+
+static bool is_watching(const struct query *query)
+{
+    return query->kind == QUERY_WATCH || query->kind == QUERY_STREAM;
+}
+
+static void finish_state(struct query *query)
+{
+    struct qb_frame *frame = NULL;
+
+    if (query->is_found) frame = qb_frame_new(query->text.bytes, query->text.length);
+    query->answer(query->context, frame);
+    qb_frame_free(&frame);
+}
+
 static void finish(struct query *query)
 {
-    if (query->kind != QUERY_STATE) {
+    switch (query->kind) {
+    case QUERY_STATE:
+        finish_state(query);
+        break;
+    case QUERY_STREAM:
+        finish_stream(query);
+        break;
+    case QUERY_WATCH:
+    case QUERY_PREVIEW:
         finish_session(query);
-        if (query->kind == QUERY_WATCH) watch_ends(query->origin, query->auction);
-    } else if (query->is_found) {
-        struct qb_frame *frame = qb_frame_new(query->text.bytes, query->text.length);
-        query->answer(query->context, frame);
-        qb_frame_free(&frame);
-    } else {
-        query->answer(query->context, NULL);
+        break;
     }
+    if (is_watching(query)) watch_ends(query->origin, query->auction);
     qb_text_fini(&query->text);
     free(query);
 }
@@ -220,12 +284,11 @@ static void run_archived(void *job, void *worker)
     query->is_answered = result != QB_STORE_FAILED;
     if (result != QB_STORE_OK) return;
     query->is_found = true;
-    answer_begin(query);
-    qb_text_json_text(&query->text, "result", "snapshot");
-    qb_text_json_name(&query->text, "state");
-    qb_state_json(&query->text, &lot, lot.seq, lot.epoch, lot.now_us, NULL);
-    you_json(query, &lot);
-    qb_text_string(&query->text, "}");
+    query->seq = (uint64_t)lot.epoch << 32 | (lot.seq & UINT32_MAX);
+    struct qb_text state = {0};
+    qb_state_json(&state, &lot, lot.seq, lot.epoch, lot.now_us, NULL);
+    begin_json(query, &state, NULL, &lot);
+    qb_text_fini(&state);
 }
 
 static void end_archived(void *job)
@@ -238,7 +301,7 @@ static void come_back(void *context, void *message)
     struct query *query = message;
 
     (void)context;
-    bool ask_store = query->kind == QUERY_WATCH && !query->is_live && !query->has_no_answer;
+    bool ask_store = is_watching(query) && !query->is_live && !query->has_no_answer;
     query->is_answered = !ask_store && !query->has_no_answer;
     if (ask_store &&
         qb_work_submit(query->origin->all->options.store_pool, qb_loop_mailbox(query->origin->loop),
@@ -267,6 +330,7 @@ static void read_home(struct query *query, const struct qb_home *home)
             qb_home_state_json(query->home, home, &query->text);
             break;
         case QUERY_WATCH:
+        case QUERY_STREAM:
             watch_json(query, home);
             break;
         case QUERY_PREVIEW:
@@ -345,6 +409,17 @@ void qb_runner_watch(struct qb_runner *runner, qb_session_id session, qb_id user
     /* Subscribed before the state is read: nothing can fall between the two. */
     watch_begins(runner, command->auction);
     send_home(session_query(QUERY_WATCH, runner, session, user, command));
+}
+
+void qb_runner_stream(struct qb_runner *runner, qb_id user, const struct qb_command *command,
+                      qb_runner_stream_answer *answer, void *context)
+{
+    struct query *query = session_query(QUERY_STREAM, runner, 0, user, command);
+
+    query->stream = answer;
+    query->context = context;
+    watch_begins(runner, command->auction);
+    send_home(query);
 }
 
 void qb_runner_preview(struct qb_runner *runner, qb_session_id session, qb_id user,

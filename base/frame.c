@@ -15,6 +15,7 @@ struct qb_frame *qb_frame_new(const void *bytes, size_t length)
     atomic_init(&frame->holders, 1);
     frame->length = (uint32_t)length;
     frame->is_protected = false;
+    frame->position = 0;
     (void)memset(frame->head, 0, sizeof frame->head);
     if (length > 0) (void)memcpy(frame->bytes, bytes, length);
     return frame;

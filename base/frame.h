@@ -17,6 +17,7 @@ struct qb_frame {
     _Atomic uint32_t holders;
     uint32_t length;
     bool is_protected; /* may not be conflated away; set by its maker before it is shared */
+    uint64_t position; /* epoch << 32 | seq of the state it shows; 0: of none; set likewise */
     uint8_t head[QB_FRAME_HEAD]; /* the last bytes of it may carry a header; see ws/ */
     uint8_t bytes[];
 };

@@ -12,11 +12,15 @@
 #define CLOSE_WAIT_US   (2 * QB_SECOND_US)
 #define CONTROLS_MAX    10 /* ping, pong and close frames of a client in a second (S40) */
 
-void qb_connection_send(struct qb_connection *connection, const struct qb_frame *frame)
+void qb_connection_send(struct qb_connection *connection, struct qb_frame *frame)
 {
     size_t length = qb_websocket_head_length(frame->length);
 
     if (connection->phase != QB_PHASE_SESSION) return;
+    if (connection->is_events) {
+        qb_events_send(connection, frame);
+        return;
+    }
     /* Header and payload stand side by side in the frame: one write, nothing copied. */
     qb_socket_write(connection, &frame->head[QB_FRAME_HEAD - length], length + frame->length);
 }
@@ -43,7 +47,16 @@ static void send_control(struct qb_connection *connection, enum qb_opcode opcode
 
 void qb_connection_ping(struct qb_connection *connection)
 {
-    if (connection->phase == QB_PHASE_SESSION) send_control(connection, QB_OPCODE_PING, NULL, 0);
+    if (connection->phase != QB_PHASE_SESSION) return;
+    if (connection->is_events)
+        qb_events_beat(connection);
+    else
+        send_control(connection, QB_OPCODE_PING, NULL, 0);
+}
+
+void qb_connection_set_retry(struct qb_connection *connection, uint32_t retry_ms)
+{
+    connection->retry_ms = retry_ms;
 }
 
 const struct qb_peer *qb_connection_peer(const struct qb_connection *connection)
@@ -81,7 +94,9 @@ static void send_close(struct qb_connection *connection)
 
     if (connection->is_close_sent || qb_socket_is_blocked(connection)) return;
     connection->is_close_sent = true;
-    if (code != 0) {
+    if (code != 0 && connection->is_events) {
+        qb_events_send_close(connection, reason, text);
+    } else if (code != 0) {
         payload[0] = (uint8_t)(code >> 8);
         payload[1] = (uint8_t)code;
         (void)memcpy(&payload[2], text, length);
@@ -182,6 +197,11 @@ static void take_early(struct qb_connection *connection)
 
 void qb_websocket_take(struct qb_connection *connection, uint8_t *bytes, size_t length)
 {
+    if (connection->is_events) {
+        /* It has nothing to say: the kernel holds it back, and its end shows when we write. */
+        if (connection->phase == QB_PHASE_SESSION) qb_socket_read(connection, false);
+        return;
+    }
     take_early(connection);
     feed(connection, bytes, length);
 }
@@ -205,24 +225,28 @@ void qb_websocket_writable(struct qb_connection *connection)
     } else if (connection->phase == QB_PHASE_SESSION) {
         take_early(connection);
     }
-    if (connection->phase == QB_PHASE_SESSION)
-        connection->handlers->writable(connection->session);
+    if (connection->phase == QB_PHASE_SESSION) connection->handlers->writable(connection->session);
 }
 
-void qb_websocket_begin(struct qb_connection *connection, void *session,
-                        const struct qb_connection_handlers *handlers)
+static const char *kind_of(const struct qb_connection *connection)
 {
-    connection->parser = calloc(1, sizeof *connection->parser);
-    QB_ASSERT(connection->parser != NULL);
-    connection->parser->message_bytes_max =
-        qb_server_options(connection->server)->message_bytes_max;
+    if (connection->handlers == NULL) return "http";
+    return connection->is_events ? "events" : "websocket";
+}
+
+void qb_session_begin(struct qb_connection *connection, void *session,
+                      const struct qb_connection_handlers *handlers)
+{
+    qb_metric_add(QB_METRIC_connections, kind_of(connection), -1);
+    drop_message(connection);
     connection->phase = QB_PHASE_SESSION;
     connection->session = session;
     connection->handlers = handlers;
     connection->begun_us = connection->heard_us;
-    qb_socket_read(connection, true); /* who sent much behind its handshake was held back */
-    qb_metric_add(QB_METRIC_connections, "http", -1);
-    qb_metric_add(QB_METRIC_connections, "websocket", 1);
+    connection->request = NULL;
+    connection->request_is_up = false;
+    qb_socket_read(connection, true); /* who sent much behind its request was held back */
+    qb_metric_add(QB_METRIC_connections, kind_of(connection), 1);
     qb_server_set_timer(connection, qb_clock_mono_us() + SESSION_TICK_US);
 }
 
@@ -247,15 +271,16 @@ struct qb_connection *qb_server_accept_websocket(struct qb_server *server,
                          "Sec-WebSocket-Accept: ");
     qb_text_string(text, accept);
     qb_text_string(text, "\r\n\r\n");
-    connection->request = NULL;
-    connection->request_is_up = false;
     qb_http_request_free(request);
     char *early = connection->in; /* frames that came behind the handshake */
     size_t early_length = connection->in_length;
     connection->in = NULL;
     connection->in_length = 0;
     connection->in_room = 0;
-    qb_websocket_begin(connection, session, handlers);
+    connection->parser = calloc(1, sizeof *connection->parser);
+    QB_ASSERT(connection->parser != NULL);
+    connection->parser->message_bytes_max = qb_server_options(server)->message_bytes_max;
+    qb_session_begin(connection, session, handlers);
     qb_socket_write(connection, text->bytes, text->length);
     if (early_length > 0) {
         connection->early = early;
@@ -270,18 +295,17 @@ struct qb_connection *qb_server_accept_websocket(struct qb_server *server,
 void qb_connection_gone(struct qb_connection *connection)
 {
     struct qb_server *server = connection->server;
-    bool is_websocket = connection->handlers != NULL;
 
     qb_timer_stop(&connection->timer);
     qb_listener_left(&connection->peer);
     qb_server_left(server);
-    qb_metric_add(QB_METRIC_connections, is_websocket ? "websocket" : "http", -1);
+    qb_metric_add(QB_METRIC_connections, kind_of(connection), -1);
     if (connection->request != NULL) {
         connection->request->connection = NULL;
         /* A request still being read belongs to nobody else. */
         if (!connection->request_is_up) qb_http_request_free(connection->request);
     }
-    if (is_websocket) {
+    if (connection->handlers != NULL) {
         connection->handlers->closed(connection->session, (enum qb_close)connection->close_reason);
     }
     qb_frame_free(&connection->out);

@@ -12,6 +12,10 @@
 
 #define NO_SLOT UINT32_MAX
 
+/* When a stream breaks its client waits so long, each for a time of its own. */
+#define RETRY_LEAST_MS  1000
+#define RETRY_SPREAD_MS 2000
+
 /* The connections of one user here. */
 struct qb_user_sessions {
     qb_id user;
@@ -205,15 +209,21 @@ void qb_edge_free(struct qb_edge **edge)
     free(old);
 }
 
+/* False: the account has too many connections here, and the request is answered. */
+static bool may_enter(const struct qb_edge *edge, struct qb_http_request *request,
+                      const struct qb_identity *identity)
+{
+    if (qb_edge_has_room_for(edge, identity->user)) return true;
+    qb_metric_add(QB_METRIC_limited_total, "connections_per_user", 1);
+    qb_http_problem(request, 429, "too_many_connections",
+                    "Your account has too many connections. Close one, then try again.", 5);
+    return false;
+}
+
 void qb_edge_accept(struct qb_edge *edge, struct qb_http_request *request,
                     const struct qb_identity *identity)
 {
-    if (!qb_edge_has_room_for(edge, identity->user)) {
-        qb_metric_add(QB_METRIC_limited_total, "connections_per_user", 1);
-        qb_http_problem(request, 429, "too_many_connections",
-                        "Your account has too many connections. Close one, then try again.", 5);
-        return;
-    }
+    if (!may_enter(edge, request, identity)) return;
     struct qb_session *session = qb_session_new(edge, identity, qb_clock_mono_us());
     struct qb_connection *connection =
         qb_server_accept_websocket(edge->server, request, session, &qb_session_handlers);
@@ -224,6 +234,31 @@ void qb_edge_accept(struct qb_edge *edge, struct qb_http_request *request,
     session->outbox.connection = connection;
     qb_edge_enter(edge, session);
     qb_edge_add_to_user(edge, session);
+}
+
+void qb_edge_accept_events(struct qb_edge *edge, struct qb_http_request *request,
+                           const struct qb_identity *identity, const char *headers, qb_id auction,
+                           struct qb_frame *first, bool is_live)
+{
+    if (!may_enter(edge, request, identity)) return;
+    struct qb_session *session = qb_session_new(edge, identity, qb_clock_mono_us());
+    struct qb_connection *connection =
+        qb_server_accept_events(edge->server, request, headers, session, &qb_session_handlers);
+    if (connection == NULL) {
+        free(session);
+        return;
+    }
+    session->outbox.connection = connection;
+    session->is_events = true;
+    session->has_spoken = true;
+    qb_edge_enter(edge, session);
+    qb_edge_add_to_user(edge, session);
+    qb_connection_set_retry(
+        connection, RETRY_LEAST_MS + (uint32_t)qb_random_below(&edge->random, RETRY_SPREAD_MS));
+    qb_session_send_frame(session, first);
+    if (!is_live) return;
+    bool is_in = qb_session_watch(session, auction, first->position);
+    QB_ASSERT(is_in); /* it watches nothing else */
 }
 
 /* --- to many --- */
@@ -283,6 +318,7 @@ static void tell_to_reconnect(struct qb_edge *edge, struct qb_session *session, 
     qb_text_string(&text, "{\"on\":\"reconnect\"");
     qb_text_json_int(&text, "after_ms", (int64_t)after_ms);
     qb_text_string(&text, "}");
+    qb_connection_set_retry(session->outbox.connection, (uint32_t)after_ms);
     qb_session_send(session, text.bytes, text.length);
     qb_session_leave(session, QB_CLOSE_RESTART);
 }

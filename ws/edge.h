@@ -120,6 +120,18 @@ void qb_edge_free(struct qb_edge **edge);
 void qb_edge_accept(struct qb_edge *edge, struct qb_http_request *request,
                     const struct qb_identity *identity);
 
+/*
+ * Answers a GET with an event stream: the session gets `first` and then, if `is_live`, what is
+ * published of the auction behind first->position. Refuses by itself (503, 429) when a cap is
+ * reached. The request is gone after the call.
+ *
+ * headers   further header lines, each ending in \r\n; null: none
+ * first     JSON that begins with {"on":"…; held
+ */
+void qb_edge_accept_events(struct qb_edge *edge, struct qb_http_request *request,
+                           const struct qb_identity *identity, const char *headers, qb_id auction,
+                           struct qb_frame *first, bool is_live);
+
 /* The session, or null when it is gone. */
 struct qb_session *qb_edge_session(struct qb_edge *edge, qb_session_id id);
 qb_session_id qb_session_id_of(const struct qb_session *session);
@@ -149,8 +161,9 @@ void qb_session_unwatch(struct qb_session *session, qb_id auction);
 
 /*
  * A new state of an auction for its watchers here: `frame` holds JSON, sealed once by the caller
- * (qb_edge_seal) and shared. Conflated: who cannot take it now gets the newest later. With
- * `is_protected` (extension, close) who cannot take it now gets it after, as well as the newest.
+ * (qb_edge_seal) with its position, and shared. Conflated: who cannot take it now gets the newest
+ * later. With `is_protected` (extension, close) who cannot take it now gets it after, as well as
+ * the newest.
  */
 void qb_edge_publish(struct qb_edge *edge, qb_id auction, uint64_t seq, struct qb_frame *frame,
                      bool is_protected);

@@ -77,6 +77,7 @@ struct qb_http_response {
     const void *body;          /* copied; or null and `frame` */
     size_t length;
     struct qb_frame *frame; /* held by the answer; its bytes are the body */
+    bool is_endless;        /* the body of a GET ends with the connection: no Content-Length */
 };
 
 /* Answers. HEAD gets the headers only; 304 and 204 no body. Security headers, Date, Content-Length

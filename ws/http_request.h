@@ -31,5 +31,9 @@ struct qb_http_request {
  * given back when the request is freed. False: they are used up. Any thread. */
 QB_MUST_USE bool qb_http_body_hold(struct qb_http_request *request, size_t bytes, uint64_t most);
 
+/* Writes the head of an answer and counts it, without answering; the connection closes after it. */
+void qb_http_write_head(const struct qb_http_request *request,
+                        const struct qb_http_response *response, struct qb_text *text);
+
 /* Frees a request and what it holds. */
 void qb_http_request_free(struct qb_http_request *request);

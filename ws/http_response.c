@@ -90,7 +90,7 @@ static void write_head(struct qb_text *text, const struct qb_http_response *resp
     line(text, reason_of(response->status), "");
     line(text, "Date: ", date_header());
     if (has_body) line(text, "Content-Type: ", response->content_type);
-    if (response->status != 204 && response->status != 304) {
+    if (response->status != 204 && response->status != 304 && !response->is_endless) {
         qb_text_string(text, "Content-Length: ");
         qb_text_int(text, (int64_t)length);
         qb_text_add(text, "\r\n", 2);
@@ -104,6 +104,13 @@ static void write_head(struct qb_text *text, const struct qb_http_response *resp
     if (response->headers != NULL) qb_text_string(text, response->headers);
     line(text, "Connection: ", is_keep_alive ? "keep-alive" : "close");
     qb_text_add(text, "\r\n", 2);
+}
+
+void qb_http_write_head(const struct qb_http_request *request,
+                        const struct qb_http_response *response, struct qb_text *text)
+{
+    count(response->status, request->arrived_us);
+    write_head(text, response, 0, false);
 }
 
 /* Hands an answer to the socket: small ones in one write, the rest of large ones as the socket

@@ -34,6 +34,7 @@ struct qb_server {
     struct qb_listener *listener;
     struct qb_wheel wheel;
     struct qb_text scratch;
+    struct qb_events_made made;
     size_t connections;
     int64_t now_us; /* monotonic, of this turn or shortly before */
     bool is_refusing;
@@ -191,6 +192,11 @@ struct qb_text *qb_server_scratch(struct qb_server *server)
     server->scratch.length = 0;
     server->scratch.is_full = false;
     return &server->scratch;
+}
+
+struct qb_events_made *qb_server_made(struct qb_server *server)
+{
+    return &server->made;
 }
 
 bool qb_server_adopt(struct qb_server *server, int fd, const struct qb_peer *peer)
@@ -362,6 +368,7 @@ void qb_server_free(struct qb_server **server)
     }
     QB_ASSERT(old->connections == 0);
     qb_text_fini(&old->scratch);
+    qb_events_made_fini(&old->made);
     free(old->hosts);
     free(old);
 }

@@ -64,3 +64,13 @@ size_t qb_server_connections(const struct qb_server *server);
 QB_MUST_USE struct qb_connection *
 qb_server_accept_websocket(struct qb_server *server, struct qb_http_request *request, void *session,
                            const struct qb_connection_handlers *handlers);
+
+/*
+ * Answers a GET with an endless text/event-stream; the rest is as for a WebSocket.
+ *
+ * headers   further header lines, each ending in \r\n; null: none
+ */
+QB_MUST_USE struct qb_connection *
+qb_server_accept_events(struct qb_server *server, struct qb_http_request *request,
+                        const char *headers, void *session,
+                        const struct qb_connection_handlers *handlers);

@@ -20,9 +20,9 @@ enum qb_phase {
     QB_PHASE_BODY,      /* reading its body */
     QB_PHASE_ANSWERING, /* somebody has the request; or its answer is being written */
     QB_PHASE_LINGERING, /* our side is closed: reads and drops until the client closes, 1 s */
-    QB_PHASE_SESSION, /* a session has it: its messages, its frames */
-    QB_PHASE_CLOSING, /* a close frame is owed or sent; waits for the client's, 2 s */
-    QB_PHASE_ENDED,   /* the socket is shut; libwebsockets will say so */
+    QB_PHASE_SESSION,   /* a session has it: its messages, its frames */
+    QB_PHASE_CLOSING,   /* a close frame is owed or sent; waits for the client's, 2 s */
+    QB_PHASE_ENDED,     /* the socket is shut; libwebsockets will say so */
 };
 
 struct qb_connection {
@@ -49,6 +49,8 @@ struct qb_connection {
     struct qb_frame *unsent; /* the rest of one write that the kernel did not take */
     size_t unsent_at;
     bool is_reading;
+    bool is_events;     /* an event stream: its session sends, and reads nothing */
+    uint32_t retry_ms;  /* what its next event tells of reconnecting; 0: nothing */
     bool request_is_up; /* somebody above has the request until it is answered */
     char *early;        /* frames that came right behind the handshake */
     uint32_t early_length;
@@ -80,6 +82,8 @@ void qb_server_set_timer(struct qb_connection *connection, int64_t due_us);
 bool qb_server_is_refusing(const struct qb_server *server);
 /* Bytes for one write, grown on demand and kept. */
 struct qb_text *qb_server_scratch(struct qb_server *server);
+/* The event made last, for the next watcher that gets the same. */
+struct qb_events_made *qb_server_made(struct qb_server *server);
 
 /* One connection less. */
 void qb_server_left(struct qb_server *server);
@@ -101,13 +105,29 @@ QB_MUST_USE bool qb_connection_keep(struct qb_connection *connection, const char
 
 /* --- connection.c --- */
 
-void qb_websocket_begin(struct qb_connection *connection, void *session,
-                        const struct qb_connection_handlers *handlers);
+/* From now on `session` has the connection. What came behind its request is dropped. */
+void qb_session_begin(struct qb_connection *connection, void *session,
+                      const struct qb_connection_handlers *handlers);
 void qb_websocket_take(struct qb_connection *connection, uint8_t *bytes, size_t length);
 void qb_websocket_timer(struct qb_connection *connection, int64_t now_us);
 void qb_websocket_writable(struct qb_connection *connection);
 /* The socket is closed: tells whoever holds the connection and frees it. */
 void qb_connection_gone(struct qb_connection *connection);
+
+/* --- events.c --- */
+
+/* A frame as an event: made once for all watchers that get it one after the other. */
+struct qb_events_made {
+    struct qb_frame *frame; /* held; null: none yet */
+    struct qb_text text;
+};
+
+void qb_events_send(struct qb_connection *connection, struct qb_frame *frame);
+/* A comment line, so that nobody between here and the client thinks the connection dead. */
+void qb_events_beat(struct qb_connection *connection);
+/* The last event: why the stream ends. */
+void qb_events_send_close(struct qb_connection *connection, enum qb_close reason, const char *text);
+void qb_events_made_fini(struct qb_events_made *made);
 
 /* --- listener.c --- */
 

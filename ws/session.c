@@ -220,6 +220,18 @@ static bool is_dead(struct qb_session *session, int64_t now_us)
     return false;
 }
 
+/* A stream cannot answer; a client that is gone does not acknowledge, which ends the socket. */
+static void keep_alive(struct qb_session *session, int64_t now_us)
+{
+    int64_t ping_us = (int64_t)session->edge->options.ping_ms * QB_MS_US;
+
+    if (session->pinged_us == 0) session->pinged_us = session->begun_us;
+    if (now_us - session->pinged_us < ping_us) return;
+    if (qb_connection_is_blocked(session->outbox.connection)) return;
+    session->pinged_us = now_us;
+    qb_connection_ping(session->outbox.connection);
+}
+
 static void time_passed(void *context, int64_t now_us)
 {
     struct qb_session *session = context;
@@ -232,6 +244,8 @@ static void time_passed(void *context, int64_t now_us)
         qb_session_close(session, QB_CLOSE_TOKEN_EXPIRED, NULL);
     else if (!session->has_spoken && now_us - session->begun_us >= first_us)
         qb_session_close(session, QB_CLOSE_SILENT, NULL);
+    else if (session->is_events)
+        keep_alive(session, now_us);
     else if (is_dead(session, now_us))
         qb_session_close(session, QB_CLOSE_NO_PONG, NULL);
     else

@@ -1,6 +1,7 @@
 /*
- * One client's WebSocket connection: who it is, what it may, how much it has asked for; and the
- * edge of its thread, which keeps all of them. For edge.c and session.c; app/ sees ws/edge.h.
+ * One client's connection, a WebSocket or an event stream: who it is, what it may, how much it has
+ * asked for; and the edge of its thread, which keeps all of them. For edge.c and session.c; app/
+ * sees ws/edge.h.
  *
  * Thread    the edge's I/O thread.
  */
@@ -35,12 +36,13 @@ struct qb_session {
     int64_t begun_us;
     int64_t rate_us;      /* when its allowance of messages is full again */
     int64_t violation_us; /* when the row of violations began */
-    int64_t pinged_us;    /* 0: no pong is due */
+    int64_t pinged_us;    /* 0: no pong is due; of a stream: the last comment */
     int64_t blocked_us;   /* since when the socket takes nothing; 0: it does */
     uint16_t early_bytes; /* read before the first valid command */
     uint8_t malformed;    /* messages that were no JSON object */
     uint8_t violations;   /* of the rate, in a row */
     bool has_spoken;      /* gave a valid command, or was known from the start */
+    bool is_events;       /* a stream: it only listens */
     bool is_leaving;      /* told to reconnect: closes once its outbox is clear */
 };
 

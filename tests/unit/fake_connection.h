@@ -34,7 +34,7 @@ bool qb_connection_is_blocked(const struct qb_connection *connection)
     return connection->takes == 0;
 }
 
-void qb_connection_send(struct qb_connection *connection, const struct qb_frame *frame)
+void qb_connection_send(struct qb_connection *connection, struct qb_frame *frame)
 {
     QB_ASSERT(connection->takes != 0);
     QB_ASSERT(connection->closes == 0);

@@ -23,6 +23,7 @@ static int accepted;
 static int commands;
 static int presence;
 static int problem_status;
+static uint32_t retry;
 
 /* --- the lower half, made of memory --- */
 
@@ -93,6 +94,21 @@ struct qb_connection *qb_server_accept_websocket(struct qb_server *server,
     (void)session;
     (void)handlers;
     return &connections[accepted++];
+}
+
+struct qb_connection *qb_server_accept_events(struct qb_server *server,
+                                              struct qb_http_request *request, const char *headers,
+                                              void *session,
+                                              const struct qb_connection_handlers *handlers)
+{
+    (void)headers;
+    return qb_server_accept_websocket(server, request, session, handlers);
+}
+
+void qb_connection_set_retry(struct qb_connection *connection, uint32_t retry_ms)
+{
+    (void)connection;
+    retry = retry_ms;
 }
 
 void qb_http_problem(struct qb_http_request *request, int status, const char *code,
@@ -353,6 +369,44 @@ QB_TEST(who_does_not_answer_a_ping_or_takes_nothing_is_closed)
     QB_EXPECT_EQ(connections[0].pings, 2, "one each 25 s of silence");
     expect_closed(dead, QB_CLOSE_NO_PONG, "silent");
     expect_closed(stuck, QB_CLOSE_SLOW_READER, "blocked");
+    end(edge);
+}
+
+QB_TEST(a_stream_gets_its_state_then_what_is_newer_and_comments)
+{
+    struct qb_edge *edge = make_edge();
+    struct qb_frame *first = qb_edge_seal("{\"on\":\"snapshot\"}", 17);
+    struct qb_frame *old = qb_edge_seal("{\"on\":\"update\",\"seq\":5}", 24);
+    struct qb_frame *new = qb_edge_seal("{\"on\":\"update\",\"seq\":6}", 24);
+
+    first->position = 5;
+    qb_edge_accept_events(edge, NULL, &visitor, NULL, 7, first, true);
+    struct qb_session *stream = edge->slots[0].session;
+    QB_EXPECT(retry >= 1000 && retry < 3000, "comes back at a time of its own");
+    expect_last(stream, "snapshot", "first");
+    qb_edge_publish(edge, 7, 5, old, true);
+    (void)qb_rooms_sweep(edge->rooms);
+    QB_EXPECT_EQ(connections[0].count, 1, "it has that");
+    qb_edge_publish(edge, 7, 6, new, false);
+    (void)qb_rooms_sweep(edge->rooms);
+    expect_last(stream, "\"seq\":6", "that is new");
+    stream->begun_us = 0;
+    for (int64_t now_us = S; now_us < 60 * S; now_us += S / 4) {
+        qb_session_handlers.tick(stream, now_us);
+    }
+    QB_EXPECT_EQ(connections[0].pings, 2, "one each 25 s");
+    expect_open(stream, "no command and no pong is waited for");
+    qb_edge_accept_events(edge, NULL, &ann, NULL, 7, first, false);
+    QB_EXPECT_EQ(qb_edge_watchers(edge, 7), 1, "nothing more comes of what is over");
+    qb_edge_accept_events(edge, NULL, &ann, NULL, 7, first, true);
+    qb_edge_accept_events(edge, NULL, &ann, NULL, 7, first, true);
+    QB_EXPECT_EQ(problem_status, 429, "a user's streams are counted");
+    qb_edge_drain(edge, 500);
+    expect_last(stream, "{\"on\":\"reconnect\",\"after_ms\":", "told to come back");
+    expect_closed(stream, QB_CLOSE_RESTART, "and let go");
+    qb_frame_free(&first);
+    qb_frame_free(&old);
+    qb_frame_free(&new);
     end(edge);
 }
 
