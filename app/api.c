@@ -7,17 +7,12 @@
 #include <string.h>
 
 #include "app/api_parts.h"
-#include "app/ticket.h"
-#include "app/token.h"
 #include "base/assert.h"
 #include "base/log.h"
 #include "static/origin.h"
-#include "storage/holds_memory.h"
 
 #define BODY_BYTES_MAX 65536
 #define JOB_AGE_MAX_US (2 * QB_SECOND_US)
-#define BEARER         "Bearer "
-#define ORIGIN_BYTES   256
 
 static const struct {
     int status;
@@ -65,6 +60,11 @@ void qb_call_fail(struct qb_call *call, enum qb_api_problem problem)
 const char *qb_call_outcome(const struct qb_call *call)
 {
     return call->problem == QB_API_NONE ? "ok" : problems[call->problem].code;
+}
+
+struct qb_problem qb_api_problem_of(enum qb_api_problem problem)
+{
+    return (struct qb_problem){problems[problem].code, problems[problem].text, false};
 }
 
 void qb_call_head(struct qb_call *call, const char *format, ...)
@@ -172,125 +172,12 @@ bool qb_call_stored(struct qb_call *call, enum qb_store_result result, const cha
     return result == QB_STORE_OK;
 }
 
-/* A proxy on this machine says that it is one; who is behind it is not on this machine. */
-bool qb_call_is_local(const struct qb_call *call)
-{
-    return qb_http_peer(call->request)->is_loopback &&
-           qb_http_header(call->request, "forwarded") == NULL &&
-           qb_http_header(call->request, "x-forwarded-for") == NULL;
-}
-
-/* On plain loopback a cookie cannot be Secure (security.md S15). */
-bool qb_call_is_plain(const struct qb_call *call)
-{
-    return call->api->options.origins[0] == '\0' && qb_call_is_local(call);
-}
-
-const char *qb_cookie_name(const struct qb_call *call)
-{
-    return qb_call_is_plain(call) ? "qb_session" : "__Host-qb_session";
-}
-
-static bool is_listed(const char *list, const char *origin)
-{
-    size_t length = strlen(origin);
-
-    while (*list != '\0') {
-        size_t part = strcspn(list, ",");
-        if (part == length && memcmp(list, origin, length) == 0) return true;
-        list += part;
-        if (*list == ',') list++;
-        while (*list == ' ') list++;
-    }
-    return false;
-}
-
-/* Exact, and never from a page whose origin is "null" (S13). */
-bool qb_call_origin_allowed(const struct qb_call *call, const char *origin)
-{
-    const char *host = qb_http_header(call->request, "host");
-    const char *list = call->api->options.origins;
-    char own[ORIGIN_BYTES];
-
-    if (list[0] != '\0') return is_listed(list, origin);
-    if (host == NULL || !qb_http_peer(call->request)->is_loopback) return false;
-    int length = snprintf(own, sizeof own, "http://%s", host);
-    return length > 0 && (size_t)length < sizeof own && strcmp(own, origin) == 0;
-}
-
-/* Who asks, as far as that can be told without the store. False: the call has failed. */
-static bool read_credentials(struct qb_call *call)
-{
-    const char *header = qb_http_header(call->request, "authorization");
-    const char *origin = qb_http_header(call->request, "origin");
-    char secret[QB_LOGIN_TEXT_BYTES];
-    struct qb_token_claims claims;
-    bool is_read = call->route->method == QB_HTTP_GET && !qb_http_is_websocket(call->request);
-
-    if (header != NULL) {
-        size_t length = strlen(header);
-        size_t skip = strlen(BEARER);
-        if (length <= skip || strncmp(header, BEARER, skip) != 0 ||
-            qb_token_verify(call->api->options.keys, header + skip, length - skip,
-                            qb_clock_wall_us(), &claims) != QB_TOKEN_GOOD) {
-            qb_call_fail(call, QB_API_BAD_TOKEN);
-            return false;
-        }
-        call->user.id = claims.user;
-        call->login = claims.login;
-        call->expires_us = claims.expires_us;
-        return true;
-    }
-    if (origin != NULL && qb_http_is_websocket(call->request) &&
-        !qb_call_origin_allowed(call, origin)) {
-        qb_call_fail(call, QB_API_ORIGIN);
-        return false;
-    }
-    if (!qb_http_cookie(call->request, qb_cookie_name(call), secret, sizeof secret)) return true;
-    if (!is_read && (origin == NULL || !qb_call_origin_allowed(call, origin))) {
-        qb_call_fail(call, QB_API_ORIGIN);
-        return false;
-    }
-    qb_sha256_of(secret, strlen(secret), call->hash);
-    call->has_login = true;
-    OPENSSL_cleanse(secret, sizeof secret);
-    return true;
-}
-
-/* A missing, ended or banned account is a visitor; routes that need a user then refuse. */
-static void identify(struct qb_call *call, struct qb_store_link *link)
-{
-    struct qb_error error = {""};
-    struct qb_login login = {0};
-    qb_id id = call->user.id;
-
-    if (call->has_login) {
-        call->user.id = 0; /* a login that is gone is not mended by a token beside it */
-        enum qb_store_result found =
-            qb_call_ops(call)->login_find(link, call->hash, &login, &error);
-        if (!qb_call_stored(call, found, "login_find", &error)) return;
-        if (login.expires_us <= qb_clock_wall_us()) return;
-        if (id != 0 && id != login.user) return; /* the token is somebody else's */
-        id = login.user;
-        call->expires_us = login.expires_us;
-        call->login = qb_login_name(call->hash);
-    }
-    if (id == 0) return;
-    enum qb_store_result found = qb_call_ops(call)->user_by_id(link, id, &call->user, &error);
-    if (!qb_call_stored(call, found, "user_by_id", &error)) call->user.id = 0;
-    if (call->user.is_banned) {
-        call->user.id = 0;
-        call->is_banned = true;
-        if (call->route->needs_user) qb_call_fail(call, QB_API_BANNED);
-    }
-}
-
 static void run(void *job, void *worker)
 {
     struct qb_call *call = job;
 
     if (qb_call_is_late(call)) return;
-    identify(call, worker);
+    qb_call_identify(call, worker);
     if (call->route->needs_user && call->user.id == 0) qb_call_fail(call, QB_API_SIGN_IN);
     if (call->problem == QB_API_NONE && call->route->work != NULL) call->route->work(call, worker);
 }
@@ -359,7 +246,7 @@ static void start(struct qb_call *call)
 {
     const struct qb_route *route = call->route;
 
-    if (!read_credentials(call) || !read_body(call)) {
+    if (!qb_call_credentials(call) || !read_body(call)) {
         qb_call_answer(call);
         return;
     }
@@ -406,7 +293,7 @@ static void allow_origin(struct qb_call *call)
     const char *origin = qb_http_header(call->request, "origin");
 
     if (call->api->options.origins[0] != '\0') qb_call_head(call, "Vary: Origin\r\n");
-    if (origin == NULL || !is_listed(call->api->options.origins, origin)) return;
+    if (origin == NULL || !qb_origin_is_listed(call->api->options.origins, origin)) return;
     call->is_shared = true;
     qb_call_head(call,
                  "Access-Control-Allow-Origin: %s\r\nAccess-Control-Allow-Credentials: true\r\n"
@@ -469,27 +356,4 @@ void qb_api_request(struct qb_api *api, struct qb_http_request *request)
         if (methods != 0) allow_methods(call, "Allow", methods);
         qb_call_answer(call);
     }
-}
-
-bool qb_api_identify_token(struct qb_api *api, const char *token, struct qb_identity *identity,
-                           struct qb_problem *problem)
-{
-    struct qb_token_claims claims;
-    enum qb_api_problem found = QB_API_NONE;
-
-    if (qb_token_verify(api->options.keys, token, strlen(token), qb_clock_wall_us(), &claims) !=
-        QB_TOKEN_GOOD) {
-        found = QB_API_BAD_TOKEN;
-    } else if (qb_holds_is_banned(api->options.holds, claims.user)) {
-        found = QB_API_BANNED;
-    }
-    if (found != QB_API_NONE) {
-        *problem = (struct qb_problem){problems[found].code, problems[found].text, false};
-        return false;
-    }
-    *identity = (struct qb_identity){.user = claims.user,
-                                     .roles = claims.roles,
-                                     .login = claims.login,
-                                     .expires_us = claims.expires_us};
-    return true;
 }

@@ -16,6 +16,7 @@ struct qb_api;
 struct qb_token_keys;  /* app/token.h */
 struct qb_auth_limits; /* app/auth_limits.h: counters per address and account, shared by threads */
 struct qb_tickets;     /* app/ticket.h: one-time tickets, shared by threads */
+struct qb_revoked;     /* app/revoked.h: tokens that are refused, shared by threads */
 struct qb_origin;      /* static/origin.h */
 
 struct qb_api_options {
@@ -28,6 +29,7 @@ struct qb_api_options {
     struct qb_token_keys *keys;
     struct qb_auth_limits *limits;
     struct qb_tickets *tickets;
+    struct qb_revoked *revoked;
     struct qb_holds *holds; /* storage/holds_memory.h: a limit that an admin sets works at once */
     bool is_metrics_public; /* /metrics for any address, not only loopback */
     const char *origins;    /* comma-separated allowed Origin values; empty: same host */
@@ -35,8 +37,9 @@ struct qb_api_options {
     int64_t amount_max;
     uint32_t login_days;    /* life of a login, 30 */
     uint32_t token_minutes; /* life of a token, 15 */
-    /* Ends the sessions of a login and those of an account (0: of none) on all threads. */
-    void (*end_sessions)(void *context, uint64_t login, qb_id user);
+    /* Ends the sessions of a login and those of an account (0: of none) on all threads. Any thread.
+     */
+    void (*end_sessions)(void *context, uint64_t login, qb_id user, enum qb_close reason);
     void *context;
 };
 

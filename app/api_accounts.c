@@ -9,21 +9,13 @@
 #include "app/api_parts.h"
 #include "app/auction_form.h"
 #include "app/auth_limits.h"
+#include "app/revoked.h"
 #include "app/ticket.h"
 #include "app/token.h"
 #include "base/metrics.h"
 #include "base/random.h"
 
 #define DAY_US (INT64_C(24) * 3600 * QB_SECOND_US)
-
-uint64_t qb_login_name(const uint8_t hash[QB_SHA256_BYTES])
-{
-    uint64_t name = 0;
-
-    (void)memcpy(&name, hash, sizeof name);
-    name &= INT64_MAX;
-    return name != 0 ? name : 1;
-}
 
 void qb_user_json(struct qb_text *text, const struct qb_user *user)
 {
@@ -120,13 +112,15 @@ static void add_login(struct qb_call *call, struct qb_store_link *link)
 static void token_json(struct qb_call *call)
 {
     char token[QB_TOKEN_TEXT_BYTES];
-    qb_time_us now_us = qb_clock_wall_us();
+    const struct qb_identity identity = qb_call_identity(call);
+    /* Of the time at which the account was looked at: what changed since then is not in it. */
+    qb_time_us issued_us = qb_revoked_issue_us(call->api->options.revoked, &identity);
     struct qb_token_claims claims = {
-        .user = call->user.id,
-        .login = call->login,
-        .roles = call->user.roles,
-        .issued_us = now_us,
-        .expires_us = now_us + (int64_t)call->api->options.token_minutes * 60 * QB_SECOND_US,
+        .user = identity.user,
+        .login = identity.login,
+        .roles = identity.roles,
+        .issued_us = issued_us,
+        .expires_us = issued_us + (int64_t)call->api->options.token_minutes * 60 * QB_SECOND_US,
     };
 
     if (!qb_token_issue(call->api->options.keys, &claims, token)) {
@@ -186,6 +180,7 @@ static void run_add_user(void *job, void *worker)
     call->user.id = qb_id_new();
     call->user.roles = QB_ROLE_BIDDER | QB_ROLE_SELLER;
     call->user.created_us = qb_clock_wall_us();
+    call->checked_us = call->user.created_us;
     enum qb_store_result added = qb_call_ops(call)->user_add(worker, &call->user, &error);
     if (added == QB_STORE_TAKEN) qb_call_fail(call, QB_API_EMAIL_TAKEN);
     if (qb_call_stored(call, added, "user_add", &error)) add_login(call, worker);
@@ -227,15 +222,25 @@ void qb_api_sign_up(struct qb_call *call)
         answer_sign_up(call);
 }
 
+/* The account as it is now: its roles may have changed while the password was hashed. */
+static void save_verifier(struct qb_call *call, struct qb_store_link *link)
+{
+    struct qb_error error = {""};
+    struct qb_user user;
+    enum qb_store_result result = qb_call_ops(call)->user_by_id(link, call->user.id, &user, &error);
+
+    if (!qb_call_stored(call, result, "user_by_id", &error)) return;
+    (void)memcpy(user.verifier, call->user.verifier, sizeof user.verifier);
+    result = qb_call_ops(call)->user_update(link, &user, &error);
+    (void)qb_call_stored(call, result, "user_update", &error);
+}
+
 static void run_login(void *job, void *worker)
 {
     struct qb_call *call = job;
-    struct qb_error error = {""};
 
     if (qb_call_is_late(call)) return;
-    if (call->is_outdated)
-        (void)qb_call_stored(call, qb_call_ops(call)->user_update(worker, &call->user, &error),
-                             "user_update", &error);
+    if (call->is_outdated) save_verifier(call, worker);
     add_login(call, worker);
 }
 
@@ -279,6 +284,7 @@ static void run_find(void *job, void *worker)
     struct qb_user found = {0};
 
     if (qb_call_is_late(call)) return;
+    call->checked_us = qb_clock_wall_us();
     enum qb_store_result result =
         qb_call_ops(call)->user_by_email(worker, call->user.email, &found, &error);
     if (qb_call_stored(call, result, "user_by_email", &error)) call->user = found;
@@ -350,13 +356,18 @@ void qb_api_log_out_work(struct qb_call *call, struct qb_store_link *link)
         qb_call_fail(call, QB_API_SIGN_IN);
         return;
     }
-    enum qb_store_result removed = qb_call_ops(call)->login_remove(link, call->hash, &error);
-    (void)qb_call_stored(call, removed, "login_remove", &error);
+    struct qb_revocation out = qb_revocation_now(call->login, call->user.id);
+    enum qb_store_result removed = qb_call_ops(call)->login_remove(link, call->hash, &out, &error);
+    if (!qb_call_stored(call, removed, "login_remove", &error)) return;
+    /* As of now: a renewal that found the login just before it went is older. */
+    out = qb_revocation_now(call->login, call->user.id);
+    qb_revoked_add(call->api->options.revoked, &out, out.since_us);
 }
 
 void qb_api_log_out(struct qb_call *call)
 {
-    call->api->options.end_sessions(call->api->options.context, call->login, 0);
+    call->api->options.end_sessions(call->api->options.context, call->login, 0,
+                                    QB_CLOSE_LOGGED_OUT);
     set_cookie(call, "", 0);
     call->status = 204;
     qb_call_answer(call);
@@ -365,12 +376,7 @@ void qb_api_log_out(struct qb_call *call)
 void qb_api_ticket(struct qb_call *call)
 {
     char ticket[QB_TICKET_BYTES];
-    const struct qb_identity identity = {
-        .user = call->user.id,
-        .roles = call->user.roles,
-        .login = call->login,
-        .expires_us = call->expires_us,
-    };
+    const struct qb_identity identity = qb_call_identity(call);
 
     if (!qb_tickets_issue(call->api->options.tickets, &identity, qb_clock_mono_us(), ticket)) {
         qb_call_fail(call, QB_API_BUSY);

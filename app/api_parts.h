@@ -91,6 +91,8 @@ struct qb_call {
     struct qb_user user;            /* id 0: a visitor */
     uint64_t login;                 /* as tokens and sessions name it */
     qb_time_us expires_us;          /* of the token or the login */
+    qb_time_us checked_us;          /* when that was known to hold: of the token's issue, or before
+                                       the store was asked */
     int64_t submitted_us;           /* monotonic: when it began to wait for a worker */
     enum qb_api_problem problem;
     struct qb_error detail;        /* empty: the problem's own text */
@@ -137,20 +139,29 @@ static inline const struct qb_store_ops *qb_call_ops(const struct qb_call *call)
 }
 
 /* api.c */
+struct qb_problem qb_api_problem_of(enum qb_api_problem problem);
 void qb_call_head(struct qb_call *call, const char *format, ...) QB_PRINTF(2, 3);
-bool qb_call_origin_allowed(const struct qb_call *call, const char *origin);
-const char *qb_cookie_name(const struct qb_call *call);
-bool qb_call_is_local(const struct qb_call *call); /* asked from this machine itself */
-bool qb_call_is_plain(const struct qb_call *call); /* plain HTTP on loopback: no Secure cookie */
 
 /* Sets a strong ETag, and answers 304 when the client has it. On any thread, after
  * qb_call_keep_tags() in the route's prepare(). */
 void qb_call_tag(struct qb_call *call, const char *tag);
 void qb_call_keep_tags(struct qb_call *call);
 
+/* api_identity.c */
+bool qb_origin_is_listed(const char *list, const char *origin);
+bool qb_call_origin_allowed(const struct qb_call *call, const char *origin);
+const char *qb_cookie_name(const struct qb_call *call);
+bool qb_call_is_local(const struct qb_call *call); /* asked from this machine itself */
+bool qb_call_is_plain(const struct qb_call *call); /* plain HTTP on loopback: no Secure cookie */
+/* Who asks, as far as that can be told without the store. False: the call has failed. */
+bool qb_call_credentials(struct qb_call *call);
+/* The rest, on a worker. A missing, ended or banned account is a visitor; routes that need a user
+ * then refuse. */
+void qb_call_identify(struct qb_call *call, struct qb_store_link *link);
+struct qb_identity qb_call_identity(const struct qb_call *call);
+
 /* api_accounts.c */
 void qb_user_json(struct qb_text *text, const struct qb_user *user);
-uint64_t qb_login_name(const uint8_t hash[QB_SHA256_BYTES]);
 void qb_api_sign_up(struct qb_call *call);
 void qb_api_log_in(struct qb_call *call);
 void qb_api_session_body(struct qb_call *call);

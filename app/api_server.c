@@ -9,6 +9,7 @@
 
 #include "app/api_parts.h"
 #include "app/auction_form.h"
+#include "app/revoked.h"
 #include "app/ticket.h"
 #include "base/metrics.h"
 #include "storage/holds_memory.h"
@@ -53,10 +54,7 @@ void qb_api_ready(struct qb_call *call)
 
 void qb_api_websocket(struct qb_call *call)
 {
-    struct qb_identity identity = {.user = call->user.id,
-                                   .roles = call->user.roles,
-                                   .login = call->login,
-                                   .expires_us = call->expires_us};
+    struct qb_identity identity = qb_call_identity(call);
     char ticket[QB_TICKET_BYTES];
 
     bool has_ticket = qb_http_query(call->request, "ticket", ticket, sizeof ticket);
@@ -64,6 +62,8 @@ void qb_api_websocket(struct qb_call *call)
         qb_call_fail(call, QB_API_NOT_FOUND);
     else if (has_ticket && !qb_tickets_take(call->api->options.tickets, ticket, strlen(ticket),
                                             qb_clock_mono_us(), &identity))
+        qb_call_fail(call, QB_API_BAD_TOKEN);
+    else if (qb_revoked_has(call->api->options.revoked, &identity))
         qb_call_fail(call, QB_API_BAD_TOKEN);
     else if (call->is_banned || qb_holds_is_banned(call->api->options.holds, identity.user))
         qb_call_fail(call, QB_API_BANNED);

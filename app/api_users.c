@@ -7,6 +7,7 @@
 
 #include "app/api_parts.h"
 #include "app/auction_form.h"
+#include "app/revoked.h"
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/random.h"
@@ -101,11 +102,40 @@ static void save_user(struct qb_call *call, struct qb_store_link *link, const st
     (void)qb_call_stored(call, saved, "user_update", &error);
 }
 
+static bool revoke(struct qb_call *call, struct qb_store_link *link,
+                   const struct qb_revocation *revocation)
+{
+    struct qb_error error = {""};
+    enum qb_store_result revoked = qb_call_ops(call)->revoke(link, revocation, &error);
+
+    return qb_call_stored(call, revoked, "revoke", &error);
+}
+
+/* Whoever read the old roles did so before the time that counts in the end. Until the roles are
+ * changed the store's row is of a moment to come: should the process end in between, tokens are
+ * refused that need not be, and none is good that must not be. */
+static void save_roles(struct qb_call *call, struct qb_store_link *link, const struct qb_user *user)
+{
+    struct qb_revocation old = qb_revocation_now(0, user->id);
+
+    old.since_us += QB_SECOND_US;
+    if (!revoke(call, link, &old)) return;
+    save_user(call, link, user);
+    if (call->problem != QB_API_NONE) return;
+    old = qb_revocation_now(0, user->id);
+    qb_revoked_add(call->api->options.revoked, &old, old.since_us);
+    call->api->options.end_sessions(call->api->options.context, 0, user->id,
+                                    QB_CLOSE_ROLES_CHANGED);
+    (void)revoke(call, link, &old);
+}
+
 void qb_api_user_roles_work(struct qb_call *call, struct qb_store_link *link)
 {
     struct qb_user user;
+    unsigned before = 0;
 
     if (!find_user(call, link, &user)) return;
+    before = user.roles;
     if (!read_roles(call, &user.roles)) {
         qb_call_fail(call, QB_API_BAD_BODY);
         return;
@@ -115,7 +145,7 @@ void qb_api_user_roles_work(struct qb_call *call, struct qb_store_link *link)
         qb_call_fail(call, QB_API_BAD_BODY);
         return;
     }
-    save_user(call, link, &user);
+    if (user.roles != before) save_roles(call, link, &user);
     if (call->problem != QB_API_NONE) return;
     log_change(call, "roles");
     qb_text_string(&call->text, "{");
@@ -238,7 +268,8 @@ void qb_api_user_ban(struct qb_call *call)
 {
     size_t count = call->ban.count;
 
-    if (call->ban.is_on) call->api->options.end_sessions(call->api->options.context, 0, call->id);
+    if (call->ban.is_on)
+        call->api->options.end_sessions(call->api->options.context, 0, call->id, QB_CLOSE_BANNED);
     call->ban.waiting = count + 1; /* this function's own, so that no answer ends the call in it */
     for (size_t i = 0; i < count; i++) block_in(call, call->ban.auctions[i]);
     call->ban.waiting--;

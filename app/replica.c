@@ -50,27 +50,32 @@ static void end_worker(void *context, void *worker)
     replica->data.store->ops->close(&link);
 }
 
+struct ending {
+    uint64_t login;
+    qb_id user;
+    enum qb_close reason;
+};
+
 static void end_here(void *context, void *message)
 {
     struct qb_io *io = context;
-    struct qb_identity *whose = message;
+    struct ending *ending = message;
 
-    qb_edge_log_out(io->edge, whose->login, QB_CLOSE_LOGGED_OUT);
-    qb_edge_end_user(io->edge, whose->user, QB_CLOSE_BANNED);
-    free(whose);
+    qb_edge_log_out(io->edge, ending->login, ending->reason);
+    qb_edge_end_user(io->edge, ending->user, ending->reason);
+    free(ending);
 }
 
-static void end_sessions(void *context, uint64_t login, qb_id user)
+static void end_sessions(void *context, uint64_t login, qb_id user, enum qb_close reason)
 {
     struct qb_replica *replica = context;
 
     for (unsigned i = 0; i < replica->io_count; i++) {
-        struct qb_identity *whose = calloc(1, sizeof *whose);
-        QB_ASSERT(whose != NULL);
-        whose->login = login;
-        whose->user = user;
+        struct ending *ending = calloc(1, sizeof *ending);
+        QB_ASSERT(ending != NULL);
+        *ending = (struct ending){login, user, reason};
         qb_mailbox_post_answer(qb_loop_mailbox(replica->io[i].loop), end_here, &replica->io[i],
-                               whose);
+                               ending);
     }
 }
 
@@ -180,6 +185,7 @@ static struct qb_api_options api_options(struct qb_io *io)
         .keys = replica->keys,
         .limits = replica->limits,
         .tickets = replica->tickets,
+        .revoked = replica->revoked,
         .holds = replica->holds,
         .origins = replica->settings.origins,
         .is_ready = &replica->is_ready,
@@ -280,6 +286,7 @@ static void make_shared(struct qb_replica *replica)
     replica->holds = qb_holds_new(&holds);
     replica->limits = qb_auth_limits_new(&limits);
     replica->tickets = qb_tickets_new(TICKETS_MAX);
+    replica->revoked = qb_revoked_new((size_t)s->revocations_max);
     replica->bus = qb_bus_local_new();
     replica->store_pool = qb_work_pool_new(&store);
     replica->password_pool = qb_work_pool_new(&passwords);
@@ -303,6 +310,7 @@ static bool open_replica(struct qb_replica *replica, struct qb_error *error)
     if (s->demo != 0) replica->demo = qb_demo_new(data->store->ops, data->link);
     make_shared(replica);
     make_runners(replica);
+    QB_TRY(qb_replica_load_revoked(data, replica->revoked, error));
     QB_TRY(qb_replica_load(data, replica->runners, replica->holds, (size_t)s->ring_entries, error));
     for (unsigned i = 0; i < replica->io_count; i++) {
         QB_TRY(open_edge(&replica->io[i], error));
@@ -411,6 +419,7 @@ void qb_replica_free(struct qb_replica **replica)
     qb_holds_free(&old->holds);
     qb_auth_limits_free(&old->limits);
     qb_tickets_free(&old->tickets);
+    qb_revoked_free(&old->revoked);
     qb_token_keys_free(&old->keys);
     qb_demo_free(&old->demo);
     free(old->io);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/clock.h"
 #include "storage/ledger_memory.h"
 #include "storage/load.h"
 
@@ -135,4 +136,17 @@ bool qb_replica_load(struct qb_data *data, struct qb_runners *runners, struct qb
     free(loading.ids);
     free(live.auctions);
     return is_good;
+}
+
+static bool add_revoked(void *context, const struct qb_revocation *revocation)
+{
+    qb_revoked_add(context, revocation, qb_clock_wall_us());
+    return true;
+}
+
+bool qb_replica_load_revoked(struct qb_data *data, struct qb_revoked *revoked,
+                             struct qb_error *error)
+{
+    return data->store->ops->revocations(data->link, qb_clock_wall_us(), add_revoked, revoked,
+                                         error) == QB_STORE_OK;
 }

@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "app/data.h"
+#include "app/revoked.h"
 #include "app/runner.h"
 #include "storage/holds_memory.h"
 
@@ -14,3 +15,7 @@
 QB_MUST_USE bool qb_replica_load(struct qb_data *data, struct qb_runners *runners,
                                  struct qb_holds *holds, size_t ring_entries,
                                  struct qb_error *error);
+
+/* Tokens that were revoked and have not ended: a restart gives none back. */
+QB_MUST_USE bool qb_replica_load_revoked(struct qb_data *data, struct qb_revoked *revoked,
+                                         struct qb_error *error);

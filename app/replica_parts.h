@@ -12,6 +12,7 @@
 #include "app/demo.h"
 #include "app/loop.h"
 #include "app/replica.h"
+#include "app/revoked.h"
 #include "app/runner.h"
 #include "app/ticket.h"
 #include "app/token.h"
@@ -41,6 +42,7 @@ struct qb_replica {
     struct qb_token_keys *keys;
     struct qb_auth_limits *limits;
     struct qb_tickets *tickets;
+    struct qb_revoked *revoked;
     struct qb_watchdog *watchdog;
     struct qb_demo *demo; /* null: none */
     struct qb_io *io;

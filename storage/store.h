@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/attributes.h"
 #include "base/error.h"
@@ -63,6 +64,25 @@ struct qb_login {
     qb_id user;
     qb_time_us created_us;
     qb_time_us expires_us;
+};
+
+/* As tokens and sessions name a login: 63 bits of its hash, never 0. */
+static inline uint64_t qb_login_name(const uint8_t hash[QB_SHA256_BYTES])
+{
+    uint64_t name = 0;
+
+    (void)memcpy(&name, hash, sizeof name);
+    name &= INT64_MAX;
+    return name != 0 ? name : 1;
+}
+
+/* Tokens that are refused before they end: all those of `login`, or, when that is 0, those that
+ * `user` got at `since_us` or before. */
+struct qb_revocation {
+    uint64_t login;
+    qb_id user;
+    qb_time_us since_us;
+    qb_time_us until_us; /* by then the last of these tokens has ended by itself */
 };
 
 /* What is said about an auction beside its rules: texts for people. */
@@ -172,7 +192,13 @@ struct qb_store_ops {
     enum qb_store_result (*login_find)(struct qb_store_link *, const uint8_t hash[QB_SHA256_BYTES],
                                        struct qb_login *, struct qb_error *);
     enum qb_store_result (*login_remove)(struct qb_store_link *,
-                                         const uint8_t hash[QB_SHA256_BYTES], struct qb_error *);
+                                         const uint8_t hash[QB_SHA256_BYTES],
+                                         const struct qb_revocation *, struct qb_error *);
+    enum qb_store_result (*revoke)(struct qb_store_link *, const struct qb_revocation *,
+                                   struct qb_error *);
+    enum qb_store_result (*revocations)(struct qb_store_link *, qb_time_us now_us,
+                                        bool (*each)(void *context, const struct qb_revocation *),
+                                        void *context, struct qb_error *);
     enum qb_store_result (*limit_set)(struct qb_store_link *, qb_id user,
                                       const char currency[QB_CURRENCY_BYTES], int64_t amount,
                                       struct qb_error *);
@@ -259,6 +285,10 @@ struct qb_store { /* first member of every implementation */
  * close           ends it, nulls the pointer; accepts null
  * user_add        TAKEN: the e-mail has an account. user_update: name, verifier, roles, is_banned
  * login_find      NOT_FOUND also when expired is up to the caller: it returns what there is
+ * login_remove    the login, and in the same transaction its tokens are revoked; NOT_FOUND: there
+ *                 is none, and nothing was written
+ * revoke          in place of an older one of the same login or account. revocations: those that
+ *                 end after now_us, by since_us, for the start
  * limit_set       amount -1 removes it. limits: all of them, for the start
  * banned          all banned accounts, for the start
  * listing_add     texts of a new auction, status NONE until its OPEN is archived: not in listings

@@ -78,6 +78,8 @@ struct qb_store *qb_store_sql_new(qb_store_connect *connect, void *database)
         .login_add = qb_store_login_add,
         .login_find = qb_store_login_find,
         .login_remove = qb_store_login_remove,
+        .revoke = qb_store_revoke,
+        .revocations = qb_store_revocations,
         .limit_set = qb_store_limit_set,
         .limits = qb_store_limits,
         .banned = qb_store_banned,

@@ -113,13 +113,74 @@ enum qb_store_result qb_store_login_find(struct qb_store_link *link, const uint8
     return QB_STORE_OK;
 }
 
+/* Rows that have ended go with the next new one, as logins do. */
+static bool write_revocation(struct qb_store_link *link, const struct qb_revocation *revocation,
+                             struct qb_error *error)
+{
+    struct qb_statement *remove = qb_sql(link->sql, "DELETE FROM revocations WHERE until_us <= ?");
+
+    qb_bind_int(remove, 1, qb_clock_wall_us());
+    if (qb_step(remove, error) != QB_STEP_DONE) return false;
+    struct qb_statement *insert =
+        qb_sql(link->sql, "INSERT INTO revocations (login, account, since_us, until_us) "
+                          "VALUES (?, ?, ?, ?) ON CONFLICT (login, account) DO UPDATE SET "
+                          "since_us = excluded.since_us, until_us = excluded.until_us");
+    qb_bind_int(insert, 1, (int64_t)revocation->login);
+    qb_bind_int(insert, 2, (int64_t)revocation->user);
+    qb_bind_int(insert, 3, revocation->since_us);
+    qb_bind_int(insert, 4, revocation->until_us);
+    return qb_step(insert, error) == QB_STEP_DONE;
+}
+
 enum qb_store_result qb_store_login_remove(struct qb_store_link *link, const uint8_t *hash,
+                                           const struct qb_revocation *revocation,
                                            struct qb_error *error)
 {
-    struct qb_statement *remove = qb_sql(link->sql, "DELETE FROM logins WHERE hash = ?");
+    struct qb_error ignored;
 
+    if (!qb_sql_begin(link->sql, error)) return QB_STORE_FAILED;
+    struct qb_statement *remove = qb_sql(link->sql, "DELETE FROM logins WHERE hash = ?");
     qb_bind_blob(remove, 1, hash, QB_SHA256_BYTES);
-    return qb_store_write(link, remove, QB_STORE_NOT_FOUND, error);
+    bool is_good = qb_step(remove, error) == QB_STEP_DONE;
+    bool is_there = is_good && qb_sql_changes(link->sql) > 0;
+    if (is_there) is_good = write_revocation(link, revocation, error);
+    bool is_committed = qb_sql_finish(link->sql, is_good, is_good ? error : &ignored);
+    if (!is_good || !is_committed) return QB_STORE_FAILED;
+    return is_there ? QB_STORE_OK : QB_STORE_NOT_FOUND;
+}
+
+enum qb_store_result qb_store_revoke(struct qb_store_link *link,
+                                     const struct qb_revocation *revocation, struct qb_error *error)
+{
+    struct qb_error ignored;
+
+    if (!qb_sql_begin(link->sql, error)) return QB_STORE_FAILED;
+    bool is_good = write_revocation(link, revocation, error);
+    bool is_committed = qb_sql_finish(link->sql, is_good, is_good ? error : &ignored);
+    return is_good && is_committed ? QB_STORE_OK : QB_STORE_FAILED;
+}
+
+enum qb_store_result qb_store_revocations(struct qb_store_link *link, qb_time_us now_us,
+                                          bool (*each)(void *, const struct qb_revocation *),
+                                          void *context, struct qb_error *error)
+{
+    struct qb_statement *query = qb_sql(
+        link->sql, "SELECT login, account, since_us, until_us FROM revocations WHERE until_us "
+                   "> ? ORDER BY since_us");
+    enum qb_step step = QB_STEP_DONE;
+
+    qb_bind_int(query, 1, now_us);
+    while ((step = qb_step(query, error)) == QB_STEP_ROW) {
+        const struct qb_revocation revocation = {
+            .login = (uint64_t)qb_column_int(query, 0),
+            .user = (qb_id)qb_column_int(query, 1),
+            .since_us = qb_column_int(query, 2),
+            .until_us = qb_column_int(query, 3),
+        };
+        if (!each(context, &revocation)) break;
+    }
+    qb_sql_end(query);
+    return step == QB_STEP_FAILED ? QB_STORE_FAILED : QB_STORE_OK;
 }
 
 enum qb_store_result qb_store_limit_set(struct qb_store_link *link, qb_id user,

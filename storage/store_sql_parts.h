@@ -32,7 +32,12 @@ enum qb_store_result qb_store_login_add(struct qb_store_link *, const struct qb_
 enum qb_store_result qb_store_login_find(struct qb_store_link *, const uint8_t *, struct qb_login *,
                                          struct qb_error *);
 enum qb_store_result qb_store_login_remove(struct qb_store_link *, const uint8_t *,
-                                           struct qb_error *);
+                                           const struct qb_revocation *, struct qb_error *);
+enum qb_store_result qb_store_revoke(struct qb_store_link *, const struct qb_revocation *,
+                                     struct qb_error *);
+enum qb_store_result qb_store_revocations(struct qb_store_link *, qb_time_us,
+                                          bool (*)(void *, const struct qb_revocation *), void *,
+                                          struct qb_error *);
 enum qb_store_result qb_store_limit_set(struct qb_store_link *, qb_id, const char *, int64_t,
                                         struct qb_error *);
 enum qb_store_result qb_store_limits(struct qb_store_link *,

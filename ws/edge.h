@@ -29,7 +29,8 @@ struct qb_identity {
     unsigned roles; /* enum qb_role of storage/store.h, or-ed */
     uint64_t login; /* names the login it came from; 0: none */
     qb_time_us
-        expires_us; /* wall clock; the session ends then unless a newer one comes; 0: never */
+        expires_us; /* wall clock: the session ends then unless a newer one comes; 0: never */
+    qb_time_us checked_us; /* wall clock: when all this was known to hold */
 };
 
 enum qb_command_kind {

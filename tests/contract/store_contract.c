@@ -59,6 +59,8 @@ void store_archive_state(const struct store_subject *subject, struct qb_store_li
            subject->name, error.text);
 }
 
+#define FAR_US INT64_C(4000000000000000) /* the year 2096 */
+
 static void an_email_has_one_account(const struct store_subject *subject)
 {
     struct qb_store_link *link = subject->open();
@@ -98,6 +100,20 @@ static void an_account_is_changed_in_what_may_change(const struct store_subject 
     subject->close(&link);
 }
 
+struct revocations {
+    size_t count;
+    struct qb_revocation newest;
+};
+
+static bool see_revocation(void *context, const struct qb_revocation *revocation)
+{
+    struct revocations *seen = context;
+
+    seen->count++;
+    seen->newest = *revocation;
+    return true;
+}
+
 static void a_login_is_found_until_it_is_removed(const struct store_subject *subject)
 {
     const struct qb_login login = {
@@ -105,6 +121,11 @@ static void a_login_is_found_until_it_is_removed(const struct store_subject *sub
     const uint8_t unknown[QB_SHA256_BYTES] = {9};
     struct qb_store_link *link = subject->open();
     const struct qb_store_ops *ops = subject->ops();
+    const struct qb_revocation gone = {
+        .login = 77, .user = ANN, .since_us = FAR_US - 900, .until_us = FAR_US};
+    const struct qb_revocation again = {
+        .login = 78, .user = ANN, .since_us = FAR_US - 800, .until_us = FAR_US};
+    struct revocations seen = {0};
     struct qb_login found;
     struct qb_error error = {""};
 
@@ -115,10 +136,15 @@ static void a_login_is_found_until_it_is_removed(const struct store_subject *sub
            subject->name, "found");
     expect(ops->login_find(link, unknown, &found, &error) == QB_STORE_NOT_FOUND, subject->name,
            "another secret");
-    expect(ops->login_remove(link, login.hash, &error) == QB_STORE_OK, subject->name, "out");
+    expect(ops->login_remove(link, login.hash, &gone, &error) == QB_STORE_OK, subject->name, "out");
     expect(ops->login_find(link, login.hash, &found, &error) == QB_STORE_NOT_FOUND, subject->name,
            "gone");
-    expect(ops->login_remove(link, login.hash, &error) != QB_STORE_FAILED, subject->name, "twice");
+    expect(ops->login_remove(link, login.hash, &again, &error) == QB_STORE_NOT_FOUND, subject->name,
+           "twice");
+    expect(ops->revocations(link, 0, see_revocation, &seen, &error) == QB_STORE_OK &&
+               seen.count == 1 && seen.newest.login == 77 && seen.newest.user == ANN &&
+               seen.newest.since_us == gone.since_us && seen.newest.until_us == FAR_US,
+           subject->name, "its tokens are revoked with it, and once");
     subject->close(&link);
 }
 
@@ -170,6 +196,34 @@ static void limits_and_bans_are_there_at_the_next_start(const struct store_subje
     subject->close(&link);
 }
 
+static void
+revocations_are_there_at_the_next_start_until_they_end(const struct store_subject *subject)
+{
+    const struct qb_revocation first = {.user = ANN, .since_us = 100, .until_us = FAR_US};
+    const struct qb_revocation second = {.user = BOB, .since_us = 50, .until_us = FAR_US + 1};
+    const struct qb_revocation newer = {.user = ANN, .since_us = 200, .until_us = FAR_US + 2};
+    const struct qb_revocation over = {.user = SAL, .since_us = 1, .until_us = 2};
+    struct qb_store_link *link = subject->open();
+    const struct qb_store_ops *ops = subject->ops();
+    struct revocations seen = {0};
+    struct revocations later = {0};
+    struct qb_error error = {""};
+
+    store_add_users(subject, link);
+    expect(ops->revoke(link, &over, &error) == QB_STORE_OK &&
+               ops->revoke(link, &first, &error) == QB_STORE_OK &&
+               ops->revoke(link, &second, &error) == QB_STORE_OK &&
+               ops->revoke(link, &newer, &error) == QB_STORE_OK,
+           subject->name, error.text);
+    expect(ops->revocations(link, 0, see_revocation, &seen, &error) == QB_STORE_OK &&
+               seen.count == 2 && seen.newest.user == ANN && seen.newest.since_us == 200,
+           subject->name, "one of each account, the newest last, and what has ended is gone");
+    expect(ops->revocations(link, FAR_US + 1, see_revocation, &later, &error) == QB_STORE_OK &&
+               later.count == 1 && later.newest.user == ANN,
+           subject->name, "those that have ended are not told");
+    subject->close(&link);
+}
+
 static void each_start_has_a_number_of_its_own(const struct store_subject *subject)
 {
     struct qb_store_link *link = subject->open();
@@ -189,6 +243,7 @@ void store_contract(const struct store_subject *subject)
     an_account_is_changed_in_what_may_change(subject);
     a_login_is_found_until_it_is_removed(subject);
     limits_and_bans_are_there_at_the_next_start(subject);
+    revocations_are_there_at_the_next_start_until_they_end(subject);
     each_start_has_a_number_of_its_own(subject);
     store_contract_listings(subject);
     store_contract_history(subject);

@@ -100,6 +100,52 @@ test('a logout closes the sockets of its login, and of no other', () => withServ
   assert.equal(forged.status, 401, 'a token does not renew itself beside a session that is none');
 }));
 
+test('a logout ends the tokens of its login at once, and a crash gives none back', () => withServer({}, async (server) => {
+  const ann = await server.account('ann');
+  const logIn = () => server.call('POST', '/api/sessions', { body: { email: ann.email, password: ann.password, mode: 'token' } });
+  const [out, other] = [await logIn(), await logIn()];
+  const { ticket } = await server.call('POST', '/api/tickets', { token: out.token });
+  const client = await Client.connect(server, out);
+  assert.equal((await server.request('DELETE', '/api/sessions', { body: { session: out.session } })).status, 204);
+  await until(() => client.closed !== null, 'the socket is closed');
+  assert.equal(client.closed, 4002);
+  const { socket, status } = await handshake(server, {}, `?ticket=${ticket}`);
+  assert.equal(status, 401, 'nor has a ticket that was asked for with it');
+  socket.terminate();
+  for (const when of ['at once', 'after a crash', 'after another']) {
+    const answer = await server.request('GET', '/api/me', { token: out.token });
+    assert.deepEqual([answer.status, answer.body.code], [401, 'bad_token'], when);
+    const visitor = await Client.connect(server);
+    await visitor.refused({ do: 'auth', token: out.token }, 'bad_token');
+    await visitor.good({ do: 'auth', token: other.token });
+    await visitor.close();
+    assert.equal((await server.call('GET', '/api/me', { token: other.token })).user.id, ann.id, 'another login goes on');
+    assert.match((await server.request('GET', '/metrics')).body, /^quickbid_revocations 1$/m);
+    await server.kill();
+    await server.run();
+  }
+  const renewed = await server.request('POST', '/api/sessions/renew', { body: { session: out.session } });
+  assert.equal(renewed.status, 401);
+}));
+
+test('beyond revocations_max older tokens of everybody must be renewed', () => withServer({ 'revocations-max': 16 }, async (server) => {
+  const ann = await server.account('ann');
+  const body = { email: ann.email, password: ann.password, mode: 'token' };
+  const kept = await server.call('POST', '/api/sessions', { body });
+  const logOut = async () => {
+    const { session } = await server.call('POST', '/api/sessions', { body });
+    await server.call('DELETE', '/api/sessions', { body: { session } });
+  };
+  await until(() => Date.now() % 1000 < 100, 'another second than that of its token');
+  for (let i = 0; i < 16; i++) await logOut();
+  await server.call('GET', '/api/me', { token: kept.token });
+  await logOut();
+  assert.equal((await server.request('GET', '/api/me', { token: kept.token })).status, 401);
+  const renewed = await server.call('POST', '/api/sessions/renew', { body: { session: kept.session } });
+  assert.equal((await server.call('GET', '/api/me', { token: renewed.token })).user.id, ann.id);
+  assert.match((await server.request('GET', '/metrics')).body, /^quickbid_revocations_dropped_total 1$/m);
+}));
+
 test('a wrong password and an unknown account get the same answer', () => withServer({}, async (server) => {
   await server.account('ann');
   const attempts = [

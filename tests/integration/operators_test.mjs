@@ -66,6 +66,33 @@ test('staff and who is no bidder may not bid, by any way in', () => withPeople(a
   assert.equal((await server.state(auction)).bids, 0);
 }));
 
+test('a role taken away is gone at once: from the open session, the token, and after a crash', () => withPeople(async ({ server, seller, admin, bob, b }) => {
+  const auction = await server.auction(seller);
+  const logIn = () => server.call('POST', '/api/sessions', { body: { email: bob.email, password: bob.password, mode: 'token' } });
+  const login = await logIn();
+  const setRoles = (roles) => server.call('PUT', `/api/users/${bob.id}/roles`, { token: admin.token, body: { roles } });
+  await setRoles(['bidder', 'seller']);
+  assert.equal((await b.bid(auction, 500, 'b1')).verdict, 'leading', 'the same roles again change nothing');
+  await setRoles(['seller']);
+  await until(() => b.closed !== null, 'the session ends');
+  assert.equal(b.closed, 4203);
+  const renewed = await server.call('POST', '/api/sessions/renew', { body: { session: login.session } });
+  for (const when of ['at once', 'after a crash']) {
+    const visitor = await Client.connect(server);
+    await visitor.refused({ do: 'auth', token: bob.token }, 'bad_token');
+    await visitor.close();
+    const answer = await server.request('POST', `/api/auctions/${auction}/bids`, { token: bob.token, key: 'b2', body: { max: 900, currency: 'USD' } });
+    assert.deepEqual(codes(answer), [401, 'bad_token'], when);
+    const { token } = when === 'at once' ? renewed : await logIn();
+    const client = await Client.connect(server, { token });
+    assert.equal((await client.bid(auction, 900, 'b3')).error.code, 'forbidden', 'the new roles count');
+    await client.close();
+    await server.kill();
+    await server.run();
+  }
+  assert.equal((await server.state(auction)).bids, 1);
+}));
+
 test('pause stops bids and keeps the time; resume gives it back', () => withPeople(async ({ server, seller, admin, a, b, order }) => {
   const auction = await server.auction(seller);
   const { state } = await a.good({ do: 'watch', auction });

@@ -35,6 +35,7 @@ QB_TEST(codes_say_what_to_do)
         {"back off", QB_CLOSE_TOO_MANY, 4103},
         {"reconnect", QB_CLOSE_SLOW_READER, 4201},
         {"reconnect", QB_CLOSE_NO_PONG, 4202},
+        {"reconnect", QB_CLOSE_ROLES_CHANGED, 4203},
         {"restart", QB_CLOSE_RESTART, 1012},
         {"abuse", QB_CLOSE_POLICY, 1008},
         {"no frame", QB_CLOSE_GONE, 0},
