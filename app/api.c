@@ -9,6 +9,7 @@
 #include "app/api_parts.h"
 #include "base/assert.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "static/origin.h"
 
 #define BODY_BYTES_MAX 65536
@@ -55,6 +56,13 @@ void qb_call_free(struct qb_call *call)
 void qb_call_fail(struct qb_call *call, enum qb_api_problem problem)
 {
     if (call->problem == QB_API_NONE) call->problem = problem;
+}
+
+void qb_call_limit(struct qb_call *call, enum qb_api_problem problem, const char *limit)
+{
+    call->limit = limit;
+    qb_metric_add(QB_METRIC_limited_total, limit, 1);
+    qb_call_fail(call, problem);
 }
 
 const char *qb_call_outcome(const struct qb_call *call)

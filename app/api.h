@@ -35,6 +35,9 @@ struct qb_api_options {
     const char *origins;    /* comma-separated allowed Origin values; empty: same host */
     bool *is_ready;         /* read atomically */
     int64_t amount_max;
+    int64_t auctions_per_seller;
+    int64_t auctions_per_day;
+    int64_t image_bytes_per_user;
     uint32_t login_days;    /* life of a login, 30 */
     uint32_t token_minutes; /* life of a token, 15 */
     /* Ends the sessions of a login and those of an account (0: of none) on all threads. Any thread.

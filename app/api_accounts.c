@@ -87,9 +87,7 @@ static bool is_admitted(struct qb_call *call)
     call->wait_us = qb_auth_limits_address(call->api->options.limits,
                                            qb_http_peer(call->request)->key, qb_clock_mono_us());
     if (call->wait_us == 0) return true;
-    call->limit = "auth_attempts";
-    qb_metric_add(QB_METRIC_limited_total, call->limit, 1);
-    qb_call_fail(call, QB_API_RATE_LIMITED);
+    qb_call_limit(call, QB_API_RATE_LIMITED, "auth_attempts");
     return false;
 }
 
@@ -309,11 +307,7 @@ void qb_api_log_in(struct qb_call *call)
     if (call->problem == QB_API_NONE && is_admitted(call)) {
         call->wait_us =
             qb_auth_limits_account(call->api->options.limits, call->user.email, qb_clock_mono_us());
-        if (call->wait_us > 0) {
-            call->limit = "account_failures";
-            qb_metric_add(QB_METRIC_limited_total, call->limit, 1);
-            qb_call_fail(call, QB_API_RATE_LIMITED);
-        }
+        if (call->wait_us > 0) qb_call_limit(call, QB_API_RATE_LIMITED, "account_failures");
     }
     if (call->problem == QB_API_NONE)
         qb_call_submit(call, call->api->options.store_pool, run_find, found_user);

@@ -33,18 +33,25 @@ void qb_api_image_prepare(struct qb_call *call)
 void qb_api_image_add(struct qb_call *call, struct qb_store_link *link)
 {
     char hex[QB_IMAGE_HASH_BYTES * 2 + 1];
+    bool is_admin = (call->user.roles & QB_ROLE_ADMIN) != 0;
     struct qb_error error = {""};
+    struct qb_image image = {
+        .type = call->content_type,
+        .bytes = call->bytes,
+        .length = call->byte_count,
+        .owner = call->user.id,
+    };
 
     if ((call->user.roles & (QB_ROLE_SELLER | QB_ROLE_ADMIN)) == 0) {
         qb_call_fail(call, QB_API_FORBIDDEN);
         return;
     }
-    qb_sha256_of(call->bytes, call->byte_count, call->image);
-    enum qb_store_result added =
-        qb_call_ops(call)->image_add(link, call->image, call->content_type, call->bytes,
-                                     call->byte_count, call->user.id, &error);
+    qb_sha256_of(call->bytes, call->byte_count, image.hash);
+    enum qb_store_result added = qb_call_ops(call)->image_add(
+        link, &image, is_admin ? 0 : call->api->options.image_bytes_per_user, &error);
+    if (added == QB_STORE_FULL) qb_call_limit(call, QB_API_IMAGES_FULL, "image_bytes_per_user");
     if (!qb_call_stored(call, added, "image_add", &error)) return;
-    qb_hex(call->image, sizeof call->image, hex);
+    qb_hex(image.hash, sizeof image.hash, hex);
     qb_call_head(call, "Location: /images/%s\r\n", hex);
     qb_text_format(&call->text, "{\"image\":\"%s\",\"url\":\"/images/%s\"}", hex, hex);
     call->content_type = NULL;

@@ -122,6 +122,8 @@ extern const size_t qb_api_route_count;
 void qb_call_answer(struct qb_call *call);
 void qb_call_free(struct qb_call *call);
 void qb_call_fail(struct qb_call *call, enum qb_api_problem problem);
+/* The same for a limit that was reached: `limit`, a literal, names it and is counted. */
+void qb_call_limit(struct qb_call *call, enum qb_api_problem problem, const char *limit);
 /* "ok", or the code of its problem; a literal. */
 const char *qb_call_outcome(const struct qb_call *call);
 /* Runs `run` on a worker of `pool`, then `done` here; a full queue answers BUSY. */
@@ -178,9 +180,11 @@ bool qb_page_cursor(struct qb_call *call);
 bool qb_page_number(struct qb_call *call, const char *name); /* into key */
 void qb_page_next(struct qb_text *text, bool is_more, int64_t key, qb_id id);
 
-/* api_auctions.c */
+/* api_publish.c */
 void qb_api_publish_work(struct qb_call *call, struct qb_store_link *link);
 void qb_api_publish(struct qb_call *call);
+
+/* api_auctions.c */
 void qb_api_list_prepare(struct qb_call *call);
 void qb_api_list(struct qb_call *call, struct qb_store_link *link);
 void qb_api_catalogue(struct qb_call *call, struct qb_store_link *link);

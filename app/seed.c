@@ -56,7 +56,8 @@ static bool add_auction(struct qb_data *data, struct qb_journal_writer *writer, 
     qb_time_us now_us = qb_clock_wall_us();
 
     qb_demo_auction(index, seller, now_us, &listing, &rules);
-    if (data->store->ops->listing_add(data->link, &listing, error) != QB_STORE_OK) return false;
+    if (data->store->ops->listing_add(data->link, &listing, NULL, error) != QB_STORE_OK)
+        return false;
     struct qb_entry open = qb_demo_open(listing.id, seller, &rules);
     open.seq = 1;
     open.epoch = epoch;

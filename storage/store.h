@@ -27,6 +27,8 @@ enum qb_store_result {
     QB_STORE_OK,
     QB_STORE_NOT_FOUND,
     QB_STORE_TAKEN, /* a unique value is taken */
+    QB_STORE_FULL,  /* a limit that came with the call is reached */
+    QB_STORE_LATER, /* likewise, and time alone makes room */
     QB_STORE_FAILED,
 };
 
@@ -108,6 +110,21 @@ struct qb_listing {
     qb_time_us ends_at_us;
     qb_id winner;
     int64_t final_price;
+};
+
+/* What a new listing must keep to. */
+struct qb_listing_terms {
+    int64_t live_max;   /* of its seller's that are not over, this one included; 0: any number */
+    int64_t day_max;    /* of its seller's within 24 hours; 0: any number */
+    qb_time_us free_us; /* set with LATER: when there is room again */
+};
+
+struct qb_image {
+    uint8_t hash[QB_IMAGE_HASH_BYTES];
+    const char *type;
+    const void *bytes;
+    size_t length;
+    qb_id owner;
 };
 
 enum qb_listing_sort { QB_SORT_ENDING_SOON, QB_SORT_NEWEST, QB_SORT_PRICE_UP, QB_SORT_PRICE_DOWN };
@@ -210,7 +227,7 @@ struct qb_store_ops {
                                    void *context, struct qb_error *);
     /* auctions */
     enum qb_store_result (*listing_add)(struct qb_store_link *, const struct qb_listing *,
-                                        struct qb_error *);
+                                        struct qb_listing_terms *, struct qb_error *);
     enum qb_store_result (*listing)(struct qb_store_link *, qb_id, struct qb_listing *,
                                     struct qb_error *);
     enum qb_store_result (*listings)(struct qb_store_link *, const struct qb_listing_query *,
@@ -223,10 +240,8 @@ struct qb_store_ops {
                                   struct qb_error *);
     enum qb_store_result (*watch_set)(struct qb_store_link *, qb_id user, qb_id auction,
                                       bool is_watched, struct qb_error *);
-    enum qb_store_result (*image_add)(struct qb_store_link *,
-                                      const uint8_t hash[QB_IMAGE_HASH_BYTES], const char *type,
-                                      const void *bytes, size_t length, qb_id owner,
-                                      struct qb_error *);
+    enum qb_store_result (*image_add)(struct qb_store_link *, const struct qb_image *,
+                                      int64_t bytes_max, struct qb_error *);
     enum qb_store_result (*image)(struct qb_store_link *, const uint8_t hash[QB_IMAGE_HASH_BYTES],
                                   void (*take)(void *context, const char *type, const void *bytes,
                                                size_t length),
@@ -292,13 +307,16 @@ struct qb_store { /* first member of every implementation */
  * limit_set       amount -1 removes it. limits: all of them, for the start
  * banned          all banned accounts, for the start
  * listing_add     texts of a new auction, status NONE until its OPEN is archived: not in listings
+ *                 The terms may be null. FULL: live_max, LATER: day_max is reached
  * listing         NOT_FOUND: no such auction. listings: by query, in its sort order
  * listings_forget removes listings made before before_us whose OPEN never came (the process ended
  *                 between the two); `count` gets how many. Those with a conflict stay
  * live            ids of all auctions whose newest archived status is OPEN or PAUSED
  * state           the fold's newest archived state; NOT_FOUND without entries
  * watch_set       the user's watch list; at most 1,000 a user: TAKEN beyond
- * image_add       the same hash again is OK. image: gives its bytes to `take`
+ * image_add       the same hash again is OK, whoever sends it, and counts to who sent it first.
+ *                 FULL: the owner's images would take more than bytes_max (0: any number), each
+ *                 counted as at least 4 KiB. image: gives its bytes to `take`
  * entries         archived entries with seq > after_seq, ascending
  * entry_by_bid_id the entry with that id; `bytes` is the caller's room for archived->bytes
  * bids            accepted bids and purchases, newest first, seq < before_seq (0: from the newest)

@@ -5,6 +5,7 @@
 
 #define WATCHES_MAX      1000
 #define SEARCH_WORDS_MAX 8
+#define HOUR_US          (3600 * QB_SECOND_US)
 
 #define LISTING_COLUMNS                                                                            \
     "SELECT id, seller, title, description, category, image, currency, is_private, created_us, "   \
@@ -77,13 +78,60 @@ static enum qb_store_result insert_words(struct qb_store_link *link,
     return qb_store_step(link, insert, QB_STORE_OK, error);
 }
 
+/* The seller's listings that are not over. Those that never opened are counted for an hour: who
+ * made them may still ask, and later ones are forgotten at the next start. */
+static enum qb_store_result judge_live(struct qb_store_link *link, const struct qb_listing *listing,
+                                       const struct qb_listing_terms *terms, struct qb_error *error)
+{
+    struct qb_statement *query =
+        qb_sql(link->sql, "SELECT count(*) FROM auctions WHERE seller = ?1 AND status < 3 AND "
+                          "(status > 0 OR created_us > ?2)");
+
+    qb_bind_int(query, 1, (int64_t)listing->seller);
+    qb_bind_int(query, 2, listing->created_us - HOUR_US);
+    if (qb_step(query, error) != QB_STEP_ROW) return QB_STORE_FAILED;
+    bool is_full = qb_column_int(query, 0) >= terms->live_max;
+    qb_sql_end(query);
+    return is_full ? QB_STORE_FULL : QB_STORE_OK;
+}
+
+static enum qb_store_result judge_day(struct qb_store_link *link, const struct qb_listing *listing,
+                                      struct qb_listing_terms *terms, struct qb_error *error)
+{
+    struct qb_statement *query = qb_sql(
+        link->sql,
+        "SELECT count(*), min(created_us) FROM auctions WHERE seller = ?1 AND created_us > ?2");
+
+    qb_bind_int(query, 1, (int64_t)listing->seller);
+    qb_bind_int(query, 2, listing->created_us - 24 * HOUR_US);
+    if (qb_step(query, error) != QB_STEP_ROW) return QB_STORE_FAILED;
+    bool is_full = qb_column_int(query, 0) >= terms->day_max;
+    terms->free_us = qb_column_int(query, 1) + 24 * HOUR_US;
+    qb_sql_end(query);
+    return is_full ? QB_STORE_LATER : QB_STORE_OK;
+}
+
+static enum qb_store_result judge(struct qb_store_link *link, const struct qb_listing *listing,
+                                  struct qb_listing_terms *terms, struct qb_error *error)
+{
+    enum qb_store_result result = QB_STORE_OK;
+
+    if (terms == NULL) return result;
+    if (terms->live_max > 0) result = judge_live(link, listing, terms, error);
+    if (result == QB_STORE_OK && terms->day_max > 0)
+        result = judge_day(link, listing, terms, error);
+    return result;
+}
+
 enum qb_store_result qb_store_listing_add(struct qb_store_link *link,
-                                          const struct qb_listing *listing, struct qb_error *error)
+                                          const struct qb_listing *listing,
+                                          struct qb_listing_terms *terms, struct qb_error *error)
 {
     struct qb_error ignored;
 
     if (!qb_sql_begin(link->sql, error)) return QB_STORE_FAILED;
-    enum qb_store_result result = insert_listing(link, listing, error);
+    enum qb_store_result result = judge(link, listing, terms, error);
+    if (result == QB_STORE_OK) result = insert_listing(link, listing, error);
     if (result == QB_STORE_OK) result = insert_words(link, listing, error);
     bool is_done = result == QB_STORE_OK;
     bool is_committed = qb_sql_finish(link->sql, is_done, is_done ? error : &ignored);
@@ -304,35 +352,4 @@ enum qb_store_result qb_store_watch_set(struct qb_store_link *link, qb_id user, 
     qb_sql_end(look);
     if (is_there) return QB_STORE_OK;
     return is_known ? QB_STORE_TAKEN : QB_STORE_NOT_FOUND;
-}
-
-enum qb_store_result qb_store_image_add(struct qb_store_link *link, const uint8_t *hash,
-                                        const char *type, const void *bytes, size_t length,
-                                        qb_id owner, struct qb_error *error)
-{
-    struct qb_statement *insert =
-        qb_sql(link->sql, "INSERT INTO images (hash, type, bytes, owner) VALUES (?, ?, ?, ?) ON "
-                          "CONFLICT DO NOTHING");
-
-    qb_bind_blob(insert, 1, hash, QB_IMAGE_HASH_BYTES);
-    qb_bind_text(insert, 2, type);
-    qb_bind_blob(insert, 3, bytes, length);
-    qb_bind_int(insert, 4, (int64_t)owner);
-    return qb_store_write(link, insert, QB_STORE_OK, error);
-}
-
-enum qb_store_result qb_store_image(struct qb_store_link *link, const uint8_t *hash,
-                                    void (*take)(void *, const char *, const void *, size_t),
-                                    void *context, struct qb_error *error)
-{
-    struct qb_statement *query = qb_sql(link->sql, "SELECT type, bytes FROM images WHERE hash = ?");
-    size_t length = 0;
-
-    qb_bind_blob(query, 1, hash, QB_IMAGE_HASH_BYTES);
-    enum qb_step step = qb_step(query, error);
-    if (step != QB_STEP_ROW) return step == QB_STEP_DONE ? QB_STORE_NOT_FOUND : QB_STORE_FAILED;
-    const void *bytes = qb_column_blob(query, 1, &length);
-    take(context, qb_column_text(query, 0), bytes, length);
-    qb_sql_end(query);
-    return QB_STORE_OK;
 }

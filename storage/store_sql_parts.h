@@ -48,7 +48,7 @@ enum qb_store_result qb_store_banned(struct qb_store_link *, bool (*each)(void *
 
 /* store_sql_auctions.c */
 enum qb_store_result qb_store_listing_add(struct qb_store_link *, const struct qb_listing *,
-                                          struct qb_error *);
+                                          struct qb_listing_terms *, struct qb_error *);
 enum qb_store_result qb_store_listing_get(struct qb_store_link *, qb_id, struct qb_listing *,
                                           struct qb_error *);
 enum qb_store_result qb_store_listings(struct qb_store_link *, const struct qb_listing_query *,
@@ -61,8 +61,10 @@ enum qb_store_result qb_store_state(struct qb_store_link *, qb_id, struct qb_lot
                                     struct qb_error *);
 enum qb_store_result qb_store_watch_set(struct qb_store_link *, qb_id, qb_id, bool,
                                         struct qb_error *);
-enum qb_store_result qb_store_image_add(struct qb_store_link *, const uint8_t *, const char *,
-                                        const void *, size_t, qb_id, struct qb_error *);
+
+/* store_sqlite_images.c */
+enum qb_store_result qb_store_image_add(struct qb_store_link *, const struct qb_image *, int64_t,
+                                        struct qb_error *);
 enum qb_store_result qb_store_image(struct qb_store_link *, const uint8_t *,
                                     void (*)(void *, const char *, const void *, size_t), void *,
                                     struct qb_error *);

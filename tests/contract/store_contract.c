@@ -34,7 +34,7 @@ void store_add_listing(const struct store_subject *subject, struct qb_store_link
 {
     struct qb_error error = {""};
 
-    expect(subject->ops()->listing_add(link, listing, &error) == QB_STORE_OK, subject->name,
+    expect(subject->ops()->listing_add(link, listing, NULL, &error) == QB_STORE_OK, subject->name,
            "a listing");
 }
 

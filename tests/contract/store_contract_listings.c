@@ -30,7 +30,7 @@ static void a_listing_is_found_by_its_id(const struct store_subject *subject)
     store_add_users(subject, link);
     store_add_listing(subject, link, &bike);
     store_add_listing(subject, link, &lamp);
-    expect(ops->listing_add(link, &copy, &error) == QB_STORE_TAKEN, subject->name,
+    expect(ops->listing_add(link, &copy, NULL, &error) == QB_STORE_TAKEN, subject->name,
            "an id is taken once");
     expect(ops->listing(link, BIKE, &found, &error) == QB_STORE_OK &&
                strcmp(found.title, "A red bike") == 0 && found.status == QB_STATUS_NONE,
@@ -285,7 +285,7 @@ static void a_watch_list_has_an_end(const struct store_subject *subject)
     store_add_users(subject, link);
     for (qb_id id = FIRST; id <= FIRST + 1000; id++) {
         const struct qb_listing listing = store_listing(id, "A thing");
-        is_good = is_good && ops->listing_add(link, &listing, &error) == QB_STORE_OK;
+        is_good = is_good && ops->listing_add(link, &listing, NULL, &error) == QB_STORE_OK;
         if (id == FIRST + 1000) break;
         is_good = is_good && ops->watch_set(link, ANN, id, true, &error) == QB_STORE_OK;
     }
@@ -313,7 +313,8 @@ static void take_image(void *context, const char *type, const void *bytes, size_
 
 static void an_image_is_found_by_its_hash(const struct store_subject *subject)
 {
-    const uint8_t hash[QB_IMAGE_HASH_BYTES] = {1};
+    const struct qb_image image = {
+        .hash = {1}, .type = "image/png", .bytes = "abc", .length = 3, .owner = SAL};
     const uint8_t other[QB_IMAGE_HASH_BYTES] = {2};
     struct qb_store_link *link = subject->open();
     const struct qb_store_ops *ops = subject->ops();
@@ -322,13 +323,103 @@ static void an_image_is_found_by_its_hash(const struct store_subject *subject)
 
     store_add_users(subject, link);
     for (int i = 0; i < 2; i++) {
-        expect(ops->image_add(link, hash, "image/png", "abc", 3, SAL, &error) == QB_STORE_OK,
-               subject->name, "the same again is no error");
+        expect(ops->image_add(link, &image, 4096, &error) == QB_STORE_OK, subject->name,
+               "the same again is no error");
     }
-    expect(ops->image(link, hash, take_image, &is_same, &error) == QB_STORE_OK && is_same,
+    expect(ops->image(link, image.hash, take_image, &is_same, &error) == QB_STORE_OK && is_same,
            subject->name, "as it was");
     expect(ops->image(link, other, take_image, &is_same, &error) == QB_STORE_NOT_FOUND,
            subject->name, "no other");
+    subject->close(&link);
+}
+
+static void the_images_of_an_account_have_an_end(const struct store_subject *subject)
+{
+    static const char bytes[5000];
+    struct qb_image image = {.type = "image/png", .bytes = bytes, .length = 5000, .owner = SAL};
+    struct qb_store_link *link = subject->open();
+    const struct qb_store_ops *ops = subject->ops();
+    struct qb_error error = {""};
+    bool is_same = false;
+
+    store_add_users(subject, link);
+    image.hash[0] = 1;
+    expect(ops->image_add(link, &image, 9095, &error) == QB_STORE_OK, subject->name, "5000 bytes");
+    image.hash[0] = 2;
+    image.length = 3;
+    expect(ops->image_add(link, &image, 9095, &error) == QB_STORE_FULL, subject->name,
+           "a small one counts as 4096");
+    expect(ops->image(link, image.hash, take_image, &is_same, &error) == QB_STORE_NOT_FOUND,
+           subject->name, "what is refused is not kept");
+    expect(ops->image_add(link, &image, 9096, &error) == QB_STORE_OK, subject->name, "just so");
+    expect(ops->image_add(link, &image, 9096, &error) == QB_STORE_OK, subject->name,
+           "again takes no room");
+    image.hash[0] = 3;
+    expect(ops->image_add(link, &image, 9096, &error) == QB_STORE_FULL, subject->name, "full");
+    expect(ops->image_add(link, &image, 0, &error) == QB_STORE_OK, subject->name, "no limit");
+    image.hash[0] = 4;
+    image.owner = ANN;
+    expect(ops->image_add(link, &image, 4096, &error) == QB_STORE_OK, subject->name,
+           "another account has its own");
+    subject->close(&link);
+}
+
+#define HOUR_US INT64_C(3600000000)
+
+static enum qb_store_result add_at(const struct store_subject *subject, struct qb_store_link *link,
+                                   qb_id id, qb_time_us created_us, struct qb_listing_terms *terms)
+{
+    struct qb_listing listing = store_listing(id, "A thing");
+    struct qb_error error = {""};
+
+    listing.created_us = created_us;
+    return subject->ops()->listing_add(link, &listing, terms, &error);
+}
+
+static void a_seller_has_so_many_auctions_that_are_not_over(const struct store_subject *subject)
+{
+    struct qb_store_link *link = subject->open();
+    struct qb_listing_terms terms = {.live_max = 2};
+    struct qb_lot lot = store_lot(FIRST);
+
+    store_add_users(subject, link);
+    expect(add_at(subject, link, FIRST, HOUR_US, &terms) == QB_STORE_OK &&
+               add_at(subject, link, FIRST + 1, HOUR_US, &terms) == QB_STORE_OK,
+           subject->name, "two");
+    expect(add_at(subject, link, FIRST + 2, HOUR_US, &terms) == QB_STORE_FULL, subject->name,
+           "a third");
+    store_archive_state(subject, link, &lot);
+    expect(add_at(subject, link, FIRST + 2, 2 * HOUR_US, &terms) == QB_STORE_OK, subject->name,
+           "one that did not open within an hour never will");
+    expect(add_at(subject, link, FIRST + 3, 2 * HOUR_US, &terms) == QB_STORE_FULL, subject->name,
+           "an open one counts");
+    lot.status = QB_STATUS_SOLD;
+    lot.seq = 2;
+    store_archive_state(subject, link, &lot);
+    expect(add_at(subject, link, FIRST + 3, 2 * HOUR_US, &terms) == QB_STORE_OK, subject->name,
+           "one that is over makes room");
+    expect(add_at(subject, link, FIRST + 4, 2 * HOUR_US, NULL) == QB_STORE_OK, subject->name,
+           "without terms");
+    subject->close(&link);
+}
+
+static void a_seller_lists_so_many_in_a_day(const struct store_subject *subject)
+{
+    struct qb_store_link *link = subject->open();
+    struct qb_listing_terms terms = {.day_max = 2};
+
+    store_add_users(subject, link);
+    expect(add_at(subject, link, FIRST, HOUR_US, &terms) == QB_STORE_OK &&
+               add_at(subject, link, FIRST + 1, 3 * HOUR_US, &terms) == QB_STORE_OK,
+           subject->name, "two");
+    expect(add_at(subject, link, FIRST + 2, 25 * HOUR_US - 1, &terms) == QB_STORE_LATER &&
+               terms.free_us == 25 * HOUR_US,
+           subject->name, "a third, until a day after the first");
+    expect(add_at(subject, link, FIRST + 2, 25 * HOUR_US, &terms) == QB_STORE_OK, subject->name,
+           "then");
+    expect(add_at(subject, link, FIRST + 3, 25 * HOUR_US, &terms) == QB_STORE_LATER &&
+               terms.free_us == 27 * HOUR_US,
+           subject->name, "and no more");
     subject->close(&link);
 }
 
@@ -342,4 +433,7 @@ void store_contract_listings(const struct store_subject *subject)
     a_listing_that_never_opened_is_forgotten(subject);
     a_watch_list_has_an_end(subject);
     an_image_is_found_by_its_hash(subject);
+    the_images_of_an_account_have_an_end(subject);
+    a_seller_has_so_many_auctions_that_are_not_over(subject);
+    a_seller_lists_so_many_in_a_day(subject);
 }

@@ -1,7 +1,10 @@
 // Every limit, one beyond it: a clear code, and when to come back.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import test from 'node:test';
 import { Client } from './client.mjs';
 import { until, withAdmin, withServer } from './kit.mjs';
@@ -146,3 +149,60 @@ test('bodies together have a limit, and a body that is gone gives its room back'
     slow.destroy();
     await until(async () => (await post(10000)).status === 400, 'the room is free again');
   }));
+
+// A server with small limits of an account, a seller of it, and an admin.
+function withSeller(settings, body) {
+  const folder = mkdtempSync(join(tmpdir(), 'quickbid-admin-'));
+  const file = join(folder, 'password');
+  const login = { email: 'admin@test.example', password: 'an admin with a long password' };
+  writeFileSync(file, login.password, { mode: 0o600 });
+  return withServer({ 'admin-email': login.email, 'admin-password-file': file, ...settings }, async (server) => {
+    const admin = await server.call('POST', '/api/sessions', { body: { ...login, mode: 'token' } });
+    await body(server, await server.account('seller'), admin);
+  }).finally(() => rmSync(folder, { recursive: true }));
+}
+
+const AUCTION = { title: 'A watch', description: 'It works.', category: 'other', currency: 'USD', start_price: 100, duration_ms: 3600000 };
+
+test('auctions of one account that are not over', () => withSeller({ 'auctions-per-seller': 2 }, async (server, seller, admin) => {
+  const publish = (who) => server.request('POST', '/api/auctions', { token: who.token, body: AUCTION });
+  const [first] = [await server.auction(seller), await server.auction(seller)];
+  const refused = await publish(seller);
+  assert.deepEqual([refused.status, refused.body.code, refused.body.limit], [409, 'auctions_full', 'auctions_per_seller']);
+  assert.match(refused.body.detail, /when one is over/);
+  assert.match((await server.request('GET', '/metrics')).body, /^quickbid_limited_total\{limit="auctions_per_seller"\} 1$/m);
+  assert.equal((await publish(await server.account('other'))).status, 201, 'each account has its own');
+  for (let i = 0; i < 3; i++) assert.equal((await publish(admin)).status, 201, 'admins have none');
+  await server.call('POST', `/api/auctions/${first}/cancel`, { token: seller.token, body: {} });
+  await until(async () => (await publish(seller)).status === 201, 'room again');
+  assert.equal((await publish(seller)).status, 409);
+}));
+
+test('auctions that one account publishes in a day', () => withSeller({ 'auctions-per-day': 2 }, async (server, seller, admin) => {
+  const publish = (who) => server.request('POST', '/api/auctions', { token: who.token, body: AUCTION });
+  for (let i = 0; i < 2; i++) assert.equal((await publish(seller)).status, 201);
+  const { status, body, headers } = await publish(seller);
+  assert.deepEqual([status, body.code, body.limit], [429, 'rate_limited', 'auctions_per_day']);
+  const wait = Number(headers.get('retry-after'));
+  assert.ok(wait > 86000 && wait <= 86400, String(wait));
+  for (let i = 0; i < 3; i++) assert.equal((await publish(admin)).status, 201, 'admins have none');
+}));
+
+test('bytes of images of one account', () => withSeller({ 'image-bytes-per-user': 12000 }, async (server, seller, admin) => {
+  const upload = (who, size, mark) => {
+    const bytes = new Uint8Array(size).fill(mark);
+    bytes.set([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
+    return fetch(server.url('/api/images'), {
+      method: 'POST', headers: { authorization: `Bearer ${who.token}`, 'content-type': 'image/png' }, body: bytes,
+    });
+  };
+  assert.equal((await upload(seller, 7904, 1)).status, 201);
+  assert.equal((await upload(seller, 10, 2)).status, 201, '4096 more: full to the byte');
+  const refused = await upload(seller, 10, 3);
+  assert.equal(refused.status, 409);
+  const { code, limit } = await refused.json();
+  assert.deepEqual([code, limit], ['images_full', 'image_bytes_per_user']);
+  assert.equal((await upload(seller, 10, 2)).status, 201, 'what is there takes no more room');
+  for (let i = 4; i < 8; i++) assert.equal((await upload(admin, 7000, i)).status, 201, 'admins have none');
+  assert.match((await server.request('GET', '/metrics')).body, /^quickbid_limited_total\{limit="image_bytes_per_user"\} 1$/m);
+}));

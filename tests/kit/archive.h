@@ -82,7 +82,7 @@ static inline void qb_world_listing(qb_id auction, qb_time_us created_us)
                                        .buy_now = QB_AMOUNT_NONE};
     struct qb_error error = {""};
 
-    qb_must(qb_world.store->ops->listing_add(qb_world.link, &listing, &error) == QB_STORE_OK,
+    qb_must(qb_world.store->ops->listing_add(qb_world.link, &listing, NULL, &error) == QB_STORE_OK,
             error.text);
 }
 
