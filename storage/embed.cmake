@@ -1,4 +1,4 @@
-# Makes one C file of the numbered SQL files: cmake -DOUT=… -DFILES=a.sql;b.sql -P embed.cmake
+# Makes one C file of the numbered SQL files: cmake -DOUT=… -DENGINE=… -DFILES=a.sql;b.sql -P embed.cmake
 set(table "")
 set(texts "")
 foreach(path IN LISTS FILES)
@@ -13,7 +13,7 @@ endforeach()
 file(WRITE ${OUT} "#include \"storage/migrate.h\"\n\n${texts}
 static const struct qb_migration migrations[] = {\n${table}};
 
-const struct qb_migration *qb_migrations_sqlite(size_t *count)
+const struct qb_migration *qb_migrations_${ENGINE}(size_t *count)
 {
     *count = sizeof migrations / sizeof migrations[0];
     return migrations;

@@ -17,6 +17,7 @@ struct qb_migration {
 
 /* Those of this program, embedded at build. */
 const struct qb_migration *qb_migrations_sqlite(size_t *count);
+const struct qb_migration *qb_migrations_postgres(size_t *count);
 
 /* Applies what is missing; of several programs that do so at once, one does it. False with `error`
  * set when an applied file differs from ours, or the database is newer than this program. `applied`

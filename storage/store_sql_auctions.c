@@ -3,16 +3,10 @@
 #include "base/clock.h"
 #include "storage/store_sql_parts.h"
 
-#define WATCHES_MAX      1000
-#define SEARCH_WORDS_MAX 8
-#define HOUR_US          (3600 * QB_SECOND_US)
+#define WATCHES_MAX 1000
+#define HOUR_US     (3600 * QB_SECOND_US)
 
-#define LISTING_COLUMNS                                                                            \
-    "SELECT id, seller, title, description, category, image, currency, is_private, created_us, "   \
-    "starts_at_us, start_price, buy_now, applied_seq, status, outcome, price, bids, ends_at_us, "  \
-    "winner, final_price, sort_price FROM auctions "
-
-static void read_listing(struct qb_statement *query, struct qb_listing *listing)
+void qb_store_read_listing(struct qb_statement *query, struct qb_listing *listing)
 {
     (void)memset(listing, 0, sizeof *listing);
     listing->id = (qb_id)qb_column_int(query, 0);
@@ -141,116 +135,14 @@ enum qb_store_result qb_store_listing_add(struct qb_store_link *link,
 enum qb_store_result qb_store_listing_get(struct qb_store_link *link, qb_id id,
                                           struct qb_listing *listing, struct qb_error *error)
 {
-    struct qb_statement *query = qb_sql(link->sql, LISTING_COLUMNS "WHERE id = ?");
+    struct qb_statement *query = qb_sql(link->sql, QB_LISTING_COLUMNS "WHERE id = ?");
 
     qb_bind_int(query, 1, (int64_t)id);
     enum qb_step step = qb_step(query, error);
     if (step != QB_STEP_ROW) return step == QB_STEP_DONE ? QB_STORE_NOT_FOUND : QB_STORE_FAILED;
-    read_listing(query, listing);
+    qb_store_read_listing(query, listing);
     qb_sql_end(query);
     return QB_STORE_OK;
-}
-
-/* The words of a search as an FTS5 query: each quoted, so that nothing in it is an operator, and a
- * prefix. Returns false without any word. */
-static bool words_query(const char *search, char *query, size_t room)
-{
-    size_t length = 0;
-    unsigned words = 0;
-    bool is_inside = false;
-
-    for (const char *at = search; at != NULL && *at != '\0' && length + 8 < room; at++) {
-        bool is_space = (unsigned char)*at <= ' ';
-        if (is_space && is_inside) {
-            query[length++] = '"';
-            query[length++] = '*';
-            query[length++] = ' ';
-            is_inside = false;
-        }
-        if (is_space) continue;
-        if (!is_inside) {
-            if (words++ == SEARCH_WORDS_MAX) break;
-            query[length++] = '"';
-            is_inside = true;
-        }
-        if (*at == '"') query[length++] = '"';
-        query[length++] = *at;
-    }
-    if (is_inside) {
-        query[length++] = '"';
-        query[length++] = '*';
-    }
-    query[length] = '\0';
-    return words > 0;
-}
-
-/* Filters that are not wanted are bound as empty or 0. ?1 category, ?2 currency, ?3 seller,
- * ?4 bidder, ?5 watcher, ?6 with private, ?7 phase, ?8 now, ?9 after key, ?10 after id, ?11 rows,
- * ?12 words. */
-#define FILTERS                                                                                    \
-    "status > 0 AND (?1 = '' OR category = ?1) AND (?2 = '' OR currency = ?2) "                    \
-    "AND (?3 = 0 OR seller = ?3) "                                                                 \
-    "AND (?4 = 0 OR id IN (SELECT auction FROM bids WHERE bidder = ?4)) "                          \
-    "AND (?5 = 0 OR id IN (SELECT auction FROM watches WHERE \"user\" = ?5)) "                     \
-    "AND (?6 = 1 OR is_private = 0) "                                                              \
-    "AND (?7 = 0 OR (?7 = 1 AND status < 3 AND starts_at_us > ?8) "                                \
-    "OR (?7 = 2 AND status < 3 AND starts_at_us <= ?8) OR (?7 = 3 AND status >= 3)) "
-#define WORDS "AND id IN (SELECT rowid FROM auction_words WHERE auction_words MATCH ?12) "
-#define UP(key)                                                                                    \
-    "AND (?10 = 0 OR " key " > ?9 OR (" key " = ?9 AND id > ?10)) ORDER BY " key ", id LIMIT ?11"
-#define DOWN(key)                                                                                  \
-    "AND (?10 = 0 OR " key " < ?9 OR (" key " = ?9 AND id < ?10)) "                                \
-    "ORDER BY " key " DESC, id DESC LIMIT ?11"
-
-static const char *const list_sql[4][2] = {
-    [QB_SORT_ENDING_SOON] = {LISTING_COLUMNS "WHERE " FILTERS UP("ends_at_us"),
-                             LISTING_COLUMNS "WHERE " FILTERS WORDS UP("ends_at_us")},
-    [QB_SORT_NEWEST] = {LISTING_COLUMNS "WHERE " FILTERS DOWN("created_us"),
-                        LISTING_COLUMNS "WHERE " FILTERS WORDS DOWN("created_us")},
-    [QB_SORT_PRICE_UP] = {LISTING_COLUMNS "WHERE " FILTERS UP("sort_price"),
-                          LISTING_COLUMNS "WHERE " FILTERS WORDS UP("sort_price")},
-    [QB_SORT_PRICE_DOWN] = {LISTING_COLUMNS "WHERE " FILTERS DOWN("sort_price"),
-                            LISTING_COLUMNS "WHERE " FILTERS WORDS DOWN("sort_price")},
-};
-
-static int64_t sort_key(const struct qb_listing *listing, enum qb_listing_sort sort)
-{
-    if (sort == QB_SORT_ENDING_SOON) return listing->ends_at_us;
-    if (sort == QB_SORT_NEWEST) return listing->created_us;
-    if (listing->final_price >= 0) return listing->final_price;
-    return listing->price >= 0 ? listing->price : listing->start_price;
-}
-
-enum qb_store_result qb_store_listings(struct qb_store_link *link,
-                                       const struct qb_listing_query *wanted,
-                                       qb_store_listing *each, void *context,
-                                       struct qb_error *error)
-{
-    char words[512];
-    bool has_words = words_query(wanted->search, words, sizeof words);
-    size_t rows = wanted->rows_max < QB_PAGE_ROWS_MAX ? wanted->rows_max : QB_PAGE_ROWS_MAX;
-    struct qb_statement *query = qb_sql(link->sql, list_sql[wanted->sort & 3][has_words]);
-    enum qb_step step = QB_STEP_DONE;
-    struct qb_listing listing;
-
-    qb_bind_text(query, 1, wanted->category != NULL ? wanted->category : "");
-    qb_bind_text(query, 2, wanted->currency != NULL ? wanted->currency : "");
-    qb_bind_int(query, 3, (int64_t)wanted->seller);
-    qb_bind_int(query, 4, (int64_t)wanted->bidder);
-    qb_bind_int(query, 5, (int64_t)wanted->watcher);
-    qb_bind_int(query, 6, wanted->with_private);
-    qb_bind_int(query, 7, wanted->phase);
-    qb_bind_int(query, 8, wanted->now_us);
-    qb_bind_int(query, 9, wanted->after_key);
-    qb_bind_int(query, 10, (int64_t)wanted->after_id);
-    qb_bind_int(query, 11, (int64_t)rows);
-    if (has_words) qb_bind_text(query, 12, words);
-    while ((step = qb_step(query, error)) == QB_STEP_ROW) {
-        read_listing(query, &listing);
-        if (!each(context, &listing, sort_key(&listing, (enum qb_listing_sort)wanted->sort))) break;
-    }
-    qb_sql_end(query);
-    return step == QB_STEP_FAILED ? QB_STORE_FAILED : QB_STORE_OK;
 }
 
 /* Of the listings to forget: what refers to them goes first. */
@@ -260,15 +152,21 @@ enum qb_store_result qb_store_listings(struct qb_store_link *link,
 
 static bool forget(struct qb_store_link *link, qb_time_us before_us, struct qb_error *error)
 {
-    static const char *const steps[] = {
-        "DELETE FROM watches WHERE auction IN (SELECT id " UNOPENED ")",
-        "INSERT INTO auction_words (auction_words, rowid, title, description) SELECT 'delete', id, "
-        "title, description " UNOPENED,
-        "DELETE " UNOPENED,
+    static const struct {
+        const char *sql;
+        bool is_for_sqlite; /* where the store writes the words itself */
+    } steps[] = {
+        {"DELETE FROM watches WHERE auction IN (SELECT id " UNOPENED ")", false},
+        {"INSERT INTO auction_words (auction_words, rowid, title, description) SELECT 'delete', "
+         "id, title, description " UNOPENED,
+         true},
+        {"DELETE " UNOPENED, false},
     };
+    bool is_sqlite = link->sql->driver->dialect == QB_SQL_SQLITE;
 
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
-        struct qb_statement *statement = qb_sql(link->sql, steps[i]);
+        if (steps[i].is_for_sqlite && !is_sqlite) continue;
+        struct qb_statement *statement = qb_sql(link->sql, steps[i].sql);
         qb_bind_int(statement, 1, before_us);
         if (qb_step(statement, error) != QB_STEP_DONE) return false;
     }

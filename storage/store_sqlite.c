@@ -1,7 +1,5 @@
 #include "storage/store_sqlite.h"
 
-#include "storage/store_sql.h"
-
 static struct qb_sql_link *connect(void *database, struct qb_error *error)
 {
     return qb_sqlite_open(database, error);

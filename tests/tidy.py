@@ -26,6 +26,7 @@ PURE = {"base/assert.h", "base/attributes.h", "base/sha256.h"}
 THIRD_PARTY = {
     "jansson.h": ("base/json.c",),
     "sqlite3.h": ("storage/sqlite.c",),
+    "libpq-fe.h": ("storage/postgres_link.h",),
     "libwebsockets.h": ("ws/server.c",),
     "uv.h": ("ws/server.c", "ws/listener.c", "app/loop.c", "base/redis.c", "base/redis_wire.c"),
     "hiredis/hiredis.h": ("base/redis_wire.c", "base/redis_reply.c"),

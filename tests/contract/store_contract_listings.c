@@ -78,6 +78,36 @@ static void a_search_is_words_and_nothing_else(const struct store_subject *subje
     subject->close(&link);
 }
 
+static void a_search_sees_through_accents_and_punctuation(const struct store_subject *subject)
+{
+    static const struct {
+        const char *search;
+        size_t found;
+    } rows[] = {
+        {"cafe", 1},     {"CR\xc3\x88ME", 1}, {"creme-cafe", 0},
+        {"cafe-cr", 1},  {"10a 007", 1},      {"\xe5\x8f\xa4", 1},
+        {"bike *", 0},   {"cafe *", 1},       {"a/b@c.example", 1},
+        {"example", 1},  {"1.5e3", 1},        {"5e", 1},
+        {"007 mint", 0}, {"007 new", 1},      {"cafe 007 10a creme a b c example no", 1},
+    };
+    struct qb_listing listing = store_listing(BIKE, "Caf\xc3\xa9-Cr\xc3\xa8me 10a, No. 007");
+    struct qb_store_link *link = subject->open();
+
+    (void)snprintf(listing.description, sizeof listing.description,
+                   "New: \xe5\x8f\xa4 a/b@c.example 1.5e3");
+    store_add_users(subject, link);
+    publish(subject, link, &listing);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const struct qb_listing_query query = {.search = rows[i].search, .rows_max = 10};
+        struct qb_error error = {""};
+        size_t count = 0;
+        bool is_answered =
+            subject->ops()->listings(link, &query, count_one, &count, &error) == QB_STORE_OK;
+        expect(is_answered && count == rows[i].found, subject->name, rows[i].search);
+    }
+    subject->close(&link);
+}
+
 struct page {
     size_t count;
     qb_id ids[LISTINGS + 1];
@@ -427,6 +457,7 @@ void store_contract_listings(const struct store_subject *subject)
 {
     a_listing_is_found_by_its_id(subject);
     a_search_is_words_and_nothing_else(subject);
+    a_search_sees_through_accents_and_punctuation(subject);
     pages_have_no_gap_and_no_repeat(subject);
     a_filter_leaves_out_what_does_not_fit(subject);
     live_are_those_that_are_open_or_paused(subject);

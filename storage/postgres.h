@@ -1,0 +1,22 @@
+/*
+ * The driver for Postgres. The only file that knows its library.
+ *
+ * A connection that broke fails the call that finds out, and all until the end of that transaction;
+ * the next call connects again, and after failures only every so often. Every call ends within its
+ * limit of time, also when the server hangs. No pooler that shares one session among several
+ * clients may stand between: statements are prepared.
+ */
+#pragma once
+
+#include "storage/sql.h"
+
+struct qb_postgres; /* where the server is */
+
+/* `url` as in DATABASE_URL, copied; `is_primary`: connect only to where may be written. Null with
+ * `error` set when the address cannot be read; nothing is connected yet. */
+struct qb_postgres *qb_postgres_new(const char *url, bool is_primary, struct qb_error *error);
+/* After its last connection. */
+void qb_postgres_free(struct qb_postgres **postgres);
+
+/* A connection. Null with `error` set. */
+struct qb_sql_link *qb_postgres_open(const struct qb_postgres *postgres, struct qb_error *error);

@@ -1,0 +1,262 @@
+/*
+ * The store on Postgres, held to the contract of every store: each store in a schema of its own.
+ */
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "storage/migrate.h"
+#include "storage/store_postgres.h"
+#include "tests/contract/expect.h"
+#include "tests/contract/store_contract.h"
+#include "tests/kit/stack.h"
+#include "tests/kit/test.h"
+
+static struct qb_postgres *postgres;
+static struct qb_store *store;
+static unsigned schemas;
+
+static void must(bool is_true, const char *what)
+{
+    if (is_true) return;
+    (void)printf("cannot go on: %s\n", what);
+    exit(1);
+}
+
+/* A new, empty schema, and where it is. */
+static struct qb_postgres *schema_new(void)
+{
+    char text[512];
+    struct qb_error error = {""};
+
+    if (schemas == 0) qb_stack_start("postgres-single");
+    const char *url = qb_stack_value("DATABASE_URL");
+    struct qb_postgres *server = qb_postgres_new(url, true, &error);
+    must(server != NULL, error.text);
+    struct qb_sql_link *link = qb_postgres_open(server, &error);
+    must(link != NULL, error.text);
+    (void)snprintf(text, sizeof text, "CREATE SCHEMA test%u", ++schemas);
+    must(qb_sql_run(link, text, &error), error.text);
+    qb_sql_close(&link);
+    qb_postgres_free(&server);
+    (void)snprintf(text, sizeof text, "%s?options=-csearch_path%%3Dtest%u", url, schemas);
+    server = qb_postgres_new(text, true, &error);
+    must(server != NULL, error.text);
+    return server;
+}
+
+static struct qb_sql_link *connect(struct qb_postgres *server)
+{
+    struct qb_error error = {""};
+    struct qb_sql_link *link = qb_postgres_open(server, &error);
+
+    must(link != NULL, error.text);
+    /* cppcheck-suppress returnDanglingLifetime ; the link does not keep the error */
+    return link;
+}
+
+static size_t migrate(struct qb_postgres *server)
+{
+    struct qb_sql_link *link = connect(server);
+    struct qb_error error = {""};
+    size_t count = 0;
+    size_t applied = 0;
+    const struct qb_migration *migrations = qb_migrations_postgres(&count);
+
+    must(qb_migrate(link, migrations, count, &applied, &error), error.text);
+    qb_sql_close(&link);
+    return applied;
+}
+
+static struct qb_store_link *open_new(void)
+{
+    struct qb_error error = {""};
+
+    postgres = schema_new();
+    (void)migrate(postgres);
+    store = qb_store_postgres_new(postgres);
+    struct qb_store_link *link = store->ops->open(store, &error);
+    must(link != NULL, error.text);
+    /* cppcheck-suppress returnDanglingLifetime ; the link does not keep the error */
+    return link;
+}
+
+static const struct qb_store_ops *ops(void)
+{
+    return store->ops;
+}
+
+static void close_all(struct qb_store_link **link)
+{
+    store->ops->close(link);
+    store->ops->free(store);
+    qb_postgres_free(&postgres);
+}
+
+static const struct store_subject subject = {"store_postgres", open_new, ops, close_all};
+
+QB_TEST(the_store_on_postgres_keeps_the_contract)
+{
+    store_contract(&subject);
+    QB_EXPECT_EQ(expect_failures(), 0, "the contract");
+}
+
+QB_TEST(an_archived_entry_is_never_changed_or_deleted)
+{
+    static const char *const changes[] = {"UPDATE entries SET seq = 2", "DELETE FROM entries",
+                                          "TRUNCATE entries"};
+    struct qb_store_link *link = open_new();
+    struct qb_sql_link *sql = qb_store_sql_link(link);
+    struct qb_error error = {""};
+
+    QB_EXPECT(qb_sql_run(sql, "INSERT INTO entries VALUES (1, 1, '1', '2', '3', '4')", &error),
+              error.text);
+    for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
+        error.text[0] = '\0';
+        QB_EXPECT(!qb_sql_run(sql, changes[i], &error), changes[i]);
+        QB_EXPECT(strstr(error.text, "never changed") != NULL, error.text);
+    }
+    close_all(&link);
+}
+
+QB_TEST(what_was_migrated_is_not_migrated_again_and_must_not_differ)
+{
+    struct qb_migration ours[8];
+    size_t count = 0;
+    const struct qb_migration *migrations = qb_migrations_postgres(&count);
+    struct qb_error error = {""};
+
+    QB_EXPECT(count >= 3 && count <= 8, "there are some");
+    (void)memcpy(ours, migrations, count * sizeof ours[0]);
+    ours[1].sql = "SELECT 1";
+    postgres = schema_new();
+    QB_EXPECT_EQ(migrate(postgres), count, "all are new");
+    QB_EXPECT_EQ(migrate(postgres), 0, "none is");
+    struct qb_sql_link *link = connect(postgres);
+    QB_EXPECT(!qb_migrate(link, ours, count, NULL, &error), "refused");
+    QB_EXPECT(strstr(error.text, "0002_auctions.sql was changed") != NULL, error.text);
+    qb_sql_close(&link);
+    qb_postgres_free(&postgres);
+}
+
+/* The child process says by its exit how many migrations it applied. */
+QB_TEST(of_several_programs_that_migrate_at_once_one_does_it)
+{
+    enum { PROGRAMS = 4 };
+    pid_t children[PROGRAMS];
+    size_t count = 0;
+    size_t sum = 0;
+
+    (void)qb_migrations_postgres(&count);
+    postgres = schema_new();
+    for (int i = 0; i < PROGRAMS; i++) {
+        children[i] = fork();
+        if (children[i] == 0) _exit((int)migrate(postgres));
+    }
+    for (int i = 0; i < PROGRAMS; i++) {
+        int status = 0;
+        (void)waitpid(children[i], &status, 0);
+        QB_EXPECT(WIFEXITED(status), "none fails");
+        sum += (size_t)WEXITSTATUS(status);
+    }
+    QB_EXPECT_EQ(sum, count, "each was applied once");
+    qb_postgres_free(&postgres);
+}
+
+static enum qb_store_result find_sal(struct qb_store_link *link, struct qb_error *error)
+{
+    struct qb_user user;
+    return store->ops->user_by_id(link, SAL, &user, error);
+}
+
+/* The next attempts come only every so often: some may say so. */
+static enum qb_store_result find_sal_again(struct qb_store_link *link, struct qb_error *error)
+{
+    enum qb_store_result result = QB_STORE_FAILED;
+
+    for (int i = 0; i < 500 && result == QB_STORE_FAILED; i++) {
+        result = find_sal(link, error);
+        if (result == QB_STORE_FAILED) (void)usleep(20000);
+    }
+    return result;
+}
+
+QB_TEST(a_lost_connection_is_a_failure_and_then_made_again)
+{
+    struct qb_store_link *link = open_new();
+    struct qb_error error = {""};
+
+    store_add_users(&subject, link);
+    QB_EXPECT_EQ(find_sal(link, &error), QB_STORE_OK, error.text);
+    qb_stack_kill("postgres");
+    QB_EXPECT_EQ(find_sal(link, &error), QB_STORE_FAILED, "nobody answers");
+    QB_EXPECT(strstr(error.text, "Postgres: ") != NULL, error.text);
+    QB_EXPECT_EQ(find_sal(link, &error), QB_STORE_FAILED, "still");
+    QB_EXPECT(strstr(error.text, "refused") != NULL || strstr(error.text, "attempt") != NULL,
+              error.text);
+    qb_stack_revive("postgres");
+    QB_EXPECT_EQ(find_sal_again(link, &error), QB_STORE_OK, error.text);
+    close_all(&link);
+}
+
+QB_TEST(a_transaction_whose_connection_was_lost_is_not_committed_by_another)
+{
+    const struct qb_listing lamp = store_listing(6, "A lamp");
+    struct qb_store_link *link = open_new();
+    struct qb_lot lot = store_lot(6);
+    struct qb_error error = {""};
+    struct qb_listing found;
+
+    store_add_users(&subject, link);
+    store_add_listing(&subject, link, &lamp);
+    QB_EXPECT_EQ(store->ops->archive_begin(link, &error), QB_STORE_OK, error.text);
+    QB_EXPECT_EQ(store->ops->archive_state(link, &lot, &error), QB_STORE_OK, error.text);
+    qb_stack_kill("postgres");
+    qb_stack_revive("postgres");
+    lot.seq = 2;
+    QB_EXPECT_EQ(store->ops->archive_state(link, &lot, &error), QB_STORE_FAILED, "it is lost");
+    QB_EXPECT_EQ(store->ops->archive_state(link, &lot, &error), QB_STORE_FAILED, "to its end");
+    QB_EXPECT_EQ(store->ops->archive_end(link, true, &error), QB_STORE_FAILED, "with its end");
+    QB_EXPECT_EQ(find_sal_again(link, &error), QB_STORE_OK, error.text);
+    QB_EXPECT_EQ(store->ops->listing(link, 6, &found, &error), QB_STORE_OK, error.text);
+    QB_EXPECT_EQ(found.applied_seq, 0, "nothing of it stays");
+    close_all(&link);
+}
+
+QB_TEST(after_an_error_within_a_transaction_its_commit_is_a_failure)
+{
+    struct qb_store_link *link = open_new();
+    struct qb_sql_link *sql = qb_store_sql_link(link);
+    struct qb_error error = {""};
+
+    QB_EXPECT(qb_sql_begin(sql, &error), error.text);
+    QB_EXPECT(qb_sql_run(sql, "UPDATE epochs SET epoch = 7", &error), error.text);
+    QB_EXPECT(!qb_sql_run(sql, "INSERT INTO epochs VALUES (2, 0)", &error), "a broken rule");
+    QB_EXPECT(!qb_sql_finish(sql, true, &error), "not committed");
+    uint32_t epoch = 0;
+    QB_EXPECT_EQ(store->ops->epoch_next(link, &epoch, &error), QB_STORE_OK, error.text);
+    QB_EXPECT_EQ(epoch, 1, "as it was");
+    close_all(&link);
+}
+
+QB_TEST(a_statement_that_takes_too_long_is_ended)
+{
+    struct qb_store_link *link = open_new();
+    struct qb_error error = {""};
+    struct qb_statement *query =
+        qb_sql(qb_store_sql_link(link), "SELECT pg_sleep(60) FROM epochs WHERE epoch = ?");
+
+    qb_bind_int(query, 1, 0);
+    QB_EXPECT_EQ(qb_step(query, &error), QB_STEP_FAILED, "after five seconds");
+    QB_EXPECT(strstr(error.text, "statement timeout") != NULL, error.text);
+    QB_EXPECT_EQ(find_sal(link, &error), QB_STORE_NOT_FOUND, "and the connection is good");
+    close_all(&link);
+}
+
+QB_TEST(an_address_that_cannot_be_read_is_not_repeated)
+{
+    struct qb_error error = {""};
+
+    QB_EXPECT(qb_postgres_new("postgresql://a:secret@[host/db", true, &error) == NULL, "bad");
+    QB_EXPECT(strstr(error.text, "secret") == NULL && error.text[0] != '\0', error.text);
+}
