@@ -44,6 +44,14 @@ signal_leader() {
   fi
 }
 
+signal_members() {
+  local pids
+  pids=$(members "$2")
+  [ -n "$pids" ] || die "$2 does not run"
+  # shellcheck disable=SC2086 # one word a process
+  kill -"$1" $pids
+}
+
 # wait_gone NAME TRIES: until no process of it lives, TRIES times a twentieth of a second at most.
 wait_gone() {
   local tries=$2

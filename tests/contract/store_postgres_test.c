@@ -253,6 +253,21 @@ QB_TEST(a_statement_that_takes_too_long_is_ended)
     close_all(&link);
 }
 
+QB_TEST(a_server_that_hangs_holds_nobody_for_long)
+{
+    struct qb_store_link *link = open_new();
+    struct qb_error error = {""};
+
+    qb_stack_freeze("postgres");
+    QB_EXPECT_EQ(find_sal(link, &error), QB_STORE_FAILED, "given up");
+    QB_EXPECT(strstr(error.text, "no answer in time") != NULL, error.text);
+    QB_EXPECT_EQ(find_sal(link, &error), QB_STORE_FAILED, "nor is it reached");
+    QB_EXPECT(strstr(error.text, "timeout") != NULL, error.text);
+    qb_stack_thaw("postgres");
+    QB_EXPECT_EQ(find_sal_again(link, &error), QB_STORE_NOT_FOUND, error.text);
+    close_all(&link);
+}
+
 QB_TEST(an_address_that_cannot_be_read_is_not_repeated)
 {
     struct qb_error error = {""};

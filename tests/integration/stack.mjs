@@ -35,6 +35,10 @@ export class Stack {
 
   async revive(name) { await this.ask('start', name); }
 
+  async freeze(name) { await this.ask('freeze', name); }
+
+  async thaw(name) { await this.ask('thaw', name); }
+
   async wipe(name) { await this.ask('wipe', name); }
 
   // {name: {isUp, port}}

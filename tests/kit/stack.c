@@ -94,6 +94,16 @@ void qb_stack_revive(const char *server)
     must(ask("start", server) == 0, server);
 }
 
+void qb_stack_freeze(const char *server)
+{
+    must(ask("freeze", server) == 0, server);
+}
+
+void qb_stack_thaw(const char *server)
+{
+    must(ask("thaw", server) == 0, server);
+}
+
 void qb_stack_wipe(const char *server)
 {
     must(ask("wipe", server) == 0, server);

@@ -18,6 +18,10 @@ void qb_stack_kill(const char *server);
 /* Starts a killed server again, on the same port and data; it answers on return. */
 void qb_stack_revive(const char *server);
 
+/* Stops a server in its tracks: it keeps its sockets and answers nothing, until it is thawed. */
+void qb_stack_freeze(const char *server);
+void qb_stack_thaw(const char *server);
+
 /* Removes the data of a killed server. */
 void qb_stack_wipe(const char *server);
 
