@@ -31,6 +31,10 @@ void qb_answer_problem(const struct qb_answer *answer, struct qb_problem *proble
         problem->code = qb_refusal_code(refusal);
         problem->text = qb_refusal_text(refusal);
         problem->is_temporary = false;
+    } else if (answer->is_halted) {
+        problem->code = "halted";
+        problem->text = "This auction is halted by the operator: nothing that you sent now was "
+                        "counted. Try again later with the same key.";
     } else if (answer->is_rate_limited) {
         problem->code = "rate_limited";
         problem->text = "This account has sent as many commands as it may in a minute. Try again "

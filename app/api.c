@@ -172,7 +172,7 @@ bool qb_call_is_late(struct qb_call *call)
 bool qb_call_stored(struct qb_call *call, enum qb_store_result result, const char *query,
                     const struct qb_error *error)
 {
-    if (result == QB_STORE_FAILED) {
+    if (qb_store_is_down(result)) {
         qb_log(QB_LOG_ERROR, "store.failed", QB_TEXT("query", query),
                QB_TEXT("error", error->text));
         qb_call_fail(call, QB_API_UNAVAILABLE);

@@ -38,7 +38,8 @@ static void you_json(struct qb_call *call, struct qb_store_link *link,
         ops->bids_of(link, call->user.id, listing->id, QB_PAGE_ROWS_MAX, take_own, &own, &error);
     if (!qb_call_stored(call, found, "bids_of", &error)) return;
     found = ops->state(link, listing->id, &lot, &error);
-    bool has_lot = qb_call_stored(call, found, "state", &error);
+    /* One that cannot be read is halted, and takes its own row's answer only. */
+    bool has_lot = found != QB_STORE_BROKEN && qb_call_stored(call, found, "state", &error);
     qb_text_json_name(text, "you");
     qb_text_string(text, "{");
     if (own.max == QB_AMOUNT_NONE)

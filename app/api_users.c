@@ -229,7 +229,7 @@ static void answer_ban(struct qb_call *call)
     qb_call_answer(call);
 }
 
-/* A refusal is as good as a verdict: blocked already, or over. */
+/* A refusal is as good as a verdict: blocked already, or over; a halted auction takes no bid. */
 static void blocked(void *context, const struct qb_answer *answer)
 {
     struct qb_call *call = context;
@@ -237,7 +237,8 @@ static void blocked(void *context, const struct qb_answer *answer)
     if (answer->reply == QB_REPLY_PENDING && !answer->is_unknown_auction) return;
     if (qb_answer_is_good(answer))
         call->ban.blocked++;
-    else if (!answer->is_unknown_auction && answer->verdict.code != QB_VERDICT_REFUSED)
+    else if (!answer->is_unknown_auction && !answer->is_halted &&
+             answer->verdict.code != QB_VERDICT_REFUSED)
         call->ban.is_unsure = true;
     call->ban.waiting--;
     if (call->ban.waiting == 0) answer_ban(call);

@@ -17,6 +17,13 @@ static void checkpoint(void *context)
     qb_sqlite_checkpoint(qb_store_sql_link(data->link));
 }
 
+static void tell_frozen(void *context, qb_id auction)
+{
+    struct qb_data *data = context;
+
+    if (data->frozen != NULL) data->frozen(data->frozen_context, auction);
+}
+
 static bool migrate(struct qb_data *data, struct qb_error *error)
 {
     size_t count = 0;
@@ -81,6 +88,7 @@ static bool open_parts(struct qb_data *data, const struct qb_settings *settings,
         .link = data->link,
         .items_max = (size_t)settings->archive_batch,
         .idle = checkpoint,
+        .frozen = tell_frozen,
         .context = data,
     };
     data->archive = qb_archive_new(&archive);

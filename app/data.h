@@ -21,6 +21,9 @@ struct qb_data {
     struct qb_journal *journal;
     struct qb_store_link *link; /* the archive's; this thread's until an archiver runs */
     struct qb_archive *archive;
+    /* Told of an auction that the archive has frozen, on its thread; null: nobody is to be told. */
+    void (*frozen)(void *context, qb_id auction);
+    void *frozen_context;
     size_t migrated;
 };
 

@@ -337,6 +337,11 @@ struct qb_replica *qb_replica_new(const struct qb_settings *settings, struct qb_
     return replica;
 }
 
+static void halt(void *context, qb_id auction)
+{
+    qb_runners_halt(context, auction);
+}
+
 static void *run_io(void *argument)
 {
     struct qb_io *io = argument;
@@ -348,6 +353,8 @@ void qb_replica_run(struct qb_replica *replica)
 {
     struct qb_loop *loops[32];
 
+    replica->data.frozen = halt;
+    replica->data.frozen_context = replica->runners;
     replica->archiver = qb_archiver_new(replica->data.archive);
     for (unsigned i = 0; i < replica->io_count; i++) {
         loops[i] = replica->io[i].loop;
@@ -405,6 +412,7 @@ void qb_replica_free(struct qb_replica **replica)
     qb_work_pool_stop(old->password_pool);
     qb_work_pool_stop(old->store_pool);
     qb_archiver_free(&old->archiver);
+    old->data.frozen = NULL; /* nobody is left to be told */
     settle_mailboxes(old);
     settle_journal(old);
     for (unsigned i = 0; i < old->io_count; i++) {

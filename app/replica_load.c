@@ -102,18 +102,44 @@ static bool move_in(struct loading *loading, const struct qb_loaded *loaded,
     return true;
 }
 
+/* Why an auction that was restored must take no more; null: it may. False: the store failed. */
+static bool judge(struct qb_data *data, qb_id auction, const char **why, struct qb_error *error)
+{
+    const struct qb_store_ops *store = data->store->ops;
+    struct qb_lot lot;
+    bool is_frozen = false;
+
+    *why = NULL;
+    if (store->archive_is_frozen(data->link, auction, &is_frozen, error) != QB_STORE_OK)
+        return false;
+    if (is_frozen) *why = "its record contradicts itself: see `conflicts`";
+    /* Bids would be taken, and then nothing could be added to a state that cannot be read. */
+    enum qb_store_result result = store->state(data->link, auction, &lot, error);
+    if (result == QB_STORE_BROKEN) *why = "its stored state cannot be read";
+    return result != QB_STORE_FAILED;
+}
+
+/* A log that is not what was written halts its own auction, and no other. */
 static bool load_one(struct qb_data *data, struct qb_runners *runners, struct loading *loading,
                      qb_id auction, struct qb_error *error)
 {
+    struct qb_runner *runner = qb_runners_home(runners, auction);
     struct qb_loaded loaded;
+    const char *why = NULL;
 
     loading->seq = 0;
-    QB_TRY(qb_load_auction(data->store->ops, data->link, auction, take_entry, loading, &loaded,
-                           error));
+    if (!qb_load_auction(data->store->ops, data->link, auction, take_entry, loading, &loaded,
+                         error)) {
+        if (!loaded.is_broken) return false;
+        qb_runner_halt(runner, auction, error->text);
+        return true;
+    }
     bool is_in = loaded.lot.seq == 0 || qb_lot_is_over(&loaded.lot) ||
                  move_in(loading, &loaded, runners, error);
     qb_loaded_fini(&loaded);
-    return is_in;
+    if (!is_in || !judge(data, auction, &why, error)) return false;
+    if (why != NULL) qb_runner_halt(runner, auction, why);
+    return true;
 }
 
 bool qb_replica_load(struct qb_data *data, struct qb_runners *runners, struct qb_holds *holds,

@@ -10,8 +10,9 @@
 #include "app/runner.h"
 #include "storage/holds_memory.h"
 
-/* Limits first, then auctions with their ids and newest entries. False with `error` set when a log
- * does not hold together, or there are more live auctions than auctions_max. */
+/* Limits first, then auctions with their ids and newest entries. One whose log or state is not what
+ * was written is halted. False with `error` set when the store fails, or there are more live
+ * auctions than auctions_max. */
 QB_MUST_USE bool qb_replica_load(struct qb_data *data, struct qb_runners *runners,
                                  struct qb_holds *holds, size_t ring_entries,
                                  struct qb_error *error);

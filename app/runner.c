@@ -79,6 +79,7 @@ struct qb_runner *qb_runner_new(struct qb_runners *all, struct qb_loop *loop,
     runner->auctioneer = qb_auctioneer_init(runner->memory, &auctioneer);
     runner->journal_bytes.bytes_max = SIZE_MAX / 4;
     qb_map_init(&runner->homes, sizeof(qb_id));
+    qb_map_init(&runner->halted, sizeof(qb_id));
     qb_map_init(&runner->watching, sizeof(qb_id));
     runner->writer =
         qb_journal_writer(options->journal, qb_loop_mailbox(loop), qb_runner_durable, runner);
@@ -102,6 +103,7 @@ static void runner_free(struct qb_runner *runner)
 
     while ((home = qb_map_next(&runner->homes, &cursor, NULL)) != NULL) qb_home_free(home);
     qb_map_fini(&runner->homes);
+    qb_map_fini(&runner->halted);
     qb_map_fini(&runner->watching);
     qb_runner_follow_free(runner);
     qb_ledger_free(&runner->ledger);
@@ -184,6 +186,7 @@ void qb_runner_restored(struct qb_runner *runner)
     while ((home = qb_map_next(&runner->homes, &cursor, NULL)) != NULL) {
         const struct qb_lot *lot = qb_auctioneer_lot(runner->auctioneer, home->lot);
         if (lot->status != QB_STATUS_OPEN || lot->ends_at_us > now_us) continue;
+        if (qb_runner_is_halted(runner, home->auction)) continue;
         qb_auctioneer_extend(runner->auctioneer, home->lot, DOWN_EXTENSION_US);
         count++;
     }

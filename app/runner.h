@@ -64,6 +64,13 @@ QB_MUST_USE bool qb_runner_restore(struct qb_runner *runner, const struct qb_lot
                                    const struct qb_bid_record *records, size_t record_count);
 void qb_runner_restore_entry(struct qb_runner *runner, const struct qb_entry *entry,
                              const struct qb_verdict *verdict);
+/* Takes no more commands for `auction`, whether it is in memory or could not be restored; what is
+ * under way ends without a verdict. `why` is logged. On the runner's thread, or before the loops
+ * run. Once more does nothing. */
+void qb_runner_halt(struct qb_runner *runner, qb_id auction, const char *why);
+/* The same on the auction's home thread, from any other. */
+void qb_runners_halt(struct qb_runners *runners, qb_id auction);
+
 /* Behind the last restored one: extends what ended while the server was down. */
 void qb_runner_restored(struct qb_runner *runner);
 
@@ -84,8 +91,9 @@ uint64_t qb_runners_open_requests(struct qb_runners *runners);
 struct qb_answer {
     uint8_t reply;           /* enum qb_reply_kind; QB_REPLY_PENDING is not the last one */
     bool is_unknown_auction; /* there is no such live auction: nothing else is set */
-    bool is_rate_limited;    /* reply BUSY: the user's own limit; retry_after_ms says when */
-    uint64_t seq;            /* the entry's, or as of which it was refused */
+    bool is_halted;       /* reply UNAVAILABLE: the auction takes nothing until a person looked */
+    bool is_rate_limited; /* reply BUSY: the user's own limit; retry_after_ms says when */
+    uint64_t seq;         /* the entry's, or as of which it was refused */
     uint32_t epoch;
     int64_t retry_after_ms;
     struct qb_verdict verdict;

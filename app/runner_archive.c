@@ -84,7 +84,7 @@ static void run_query(void *job, void *worker)
         else if (result == QB_STORE_NOT_FOUND)
             take_state(query, &lot);
     }
-    if (result == QB_STORE_FAILED) {
+    if (qb_store_is_down(result)) {
         qb_log(QB_LOG_ERROR, "store.failed", QB_TEXT("query", "archive"),
                QB_TEXT("error", error.text));
     }

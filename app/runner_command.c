@@ -78,7 +78,10 @@ static void accept_request(void *context, void *message)
         qb_mailbox_post_answer(qb_loop_mailbox(runner->loop), accept_request, runner, request);
         return;
     }
-    if (home == NULL && is_open) {
+    if (qb_runner_is_halted(runner, request->entry.auction)) {
+        answer = qb_answer_halted();
+        home = NULL;
+    } else if (home == NULL && is_open) {
         home = move_in(runner, request);
         answer.retry_after_ms = 60000; /* auctions_max is reached */
     } else if (home == NULL) {

@@ -87,6 +87,8 @@ static void fill_answer(const struct qb_runner *runner, const struct qb_effect *
     };
     if (effect->reply == QB_REPLY_BUSY) answer->retry_after_ms = 250;
     if (effect->reply == QB_REPLY_UNAVAILABLE) answer->retry_after_ms = 1000;
+    if (effect->reply == QB_REPLY_UNAVAILABLE && qb_runner_is_halted(runner, lot->auction))
+        *answer = qb_answer_halted();
     if (request->user != 0 && lot->seq > 0) {
         qb_bidder_label(lot->rules.secret, request->user, answer->label);
     }

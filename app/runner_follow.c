@@ -143,7 +143,7 @@ static void begin_again(struct qb_runner *runner)
     struct qb_home *home = NULL;
 
     while ((home = qb_map_next(&runner->homes, &cursor, NULL)) != NULL) {
-        struct qb_event lost = {.kind = QB_EVENT_LOST, .lot = home->lot};
+        struct qb_event lost = {.kind = QB_EVENT_HALT, .lot = home->lot};
         home->is_lost = true;
         qb_runner_feed(runner, &lost);
     }

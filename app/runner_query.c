@@ -27,8 +27,9 @@ struct query {
     bool has_no_answer; /* the ledger could not say */
     bool is_answered;   /* by who knows whether there is such an auction */
     bool is_found;
-    bool is_live; /* in memory: there will be updates */
-    uint64_t seq; /* qb_home_position() */
+    bool is_live;   /* in memory: there will be updates */
+    bool is_halted; /* of a preview: it would be refused */
+    uint64_t seq;   /* qb_home_position() */
     struct qb_text text;
 };
 
@@ -211,6 +212,12 @@ static void finish_session(struct query *query)
         qb_session_error(session, query->command.id, "busy",
                          "Too many questions wait at this moment. Ask again after the time given.",
                          true, 1000, NULL);
+    } else if (query->is_halted) {
+        const struct qb_answer halted = qb_answer_halted();
+        struct qb_problem problem;
+        qb_answer_problem(&halted, &problem);
+        qb_session_error(session, query->command.id, problem.code, problem.text, true,
+                         halted.retry_after_ms, NULL);
     } else if (!query->is_found) {
         qb_session_error(session, query->command.id, "unknown_auction",
                          "There is no such auction. Check its id.", false, 0, NULL);
@@ -277,11 +284,11 @@ static void run_archived(void *job, void *worker)
 
     enum qb_store_result result =
         query->origin->all->options.store->state(worker, query->auction, &lot, &error);
-    if (result == QB_STORE_FAILED) {
+    if (qb_store_is_down(result)) {
         qb_log(QB_LOG_ERROR, "store.failed", QB_TEXT("query", "state"),
                QB_TEXT("error", error.text));
     }
-    query->is_answered = result != QB_STORE_FAILED;
+    query->is_answered = !qb_store_is_down(result);
     if (result != QB_STORE_OK) return;
     query->is_found = true;
     query->seq = (uint64_t)lot.epoch << 32 | (lot.seq & UINT32_MAX);
@@ -334,6 +341,7 @@ static void read_home(struct query *query, const struct qb_home *home)
             watch_json(query, home);
             break;
         case QUERY_PREVIEW:
+            query->is_halted = qb_runner_is_halted(query->home, query->auction);
             preview_json(query, home);
             break;
         }

@@ -94,6 +94,7 @@ struct qb_runner {
     struct qb_auctioneer *auctioneer;
     void *memory;          /* the auctioneer's */
     struct qb_map homes;   /* auction id -> struct qb_home */
+    struct qb_map halted;  /* auction id -> this runner: no more commands */
     struct qb_map loading; /* auction id -> struct qb_loading */
     size_t loading_waiters;
     size_t waiters_max;
@@ -165,6 +166,12 @@ typedef void qb_runner_loaded(void *context, enum qb_ledger_found found);
 /* Asks the ledger for an auction that is not in memory, once for all who ask meanwhile. `done` (or
  * null) may be called at once when too many wait. FOUND: it is in memory now. */
 void qb_runner_load(struct qb_runner *runner, qb_id auction, qb_runner_loaded *done, void *context);
+
+/* --- runner_halt.c --- */
+
+bool qb_runner_is_halted(const struct qb_runner *runner, qb_id auction);
+/* What a halted auction answers. */
+struct qb_answer qb_answer_halted(void);
 
 /* --- runner_command.c, runner_archive.c --- */
 

@@ -24,12 +24,12 @@ static void take_command(struct qb_auctioneer *a, const struct qb_event *event,
     struct qb_slot *slot = &a->slots[event->lot];
     uint64_t open = slot->lot.seq > slot->durable ? slot->lot.seq - slot->durable : 0;
     uint64_t unconfirmed = open + slot->calling;
-    bool is_full = unconfirmed >= a->options.unconfirmed_max;
-    uint32_t ticket = is_full || slot->is_lost ? QB_NO_TICKET : qb_ticket_take(a, false);
+    bool is_shut = slot->is_halted || unconfirmed >= a->options.unconfirmed_max;
+    uint32_t ticket = is_shut ? QB_NO_TICKET : qb_ticket_take(a, false);
 
     if (ticket == QB_NO_TICKET) {
         struct qb_effect *effect = qb_effect_emit(effects, QB_EFFECT_REPLY, event->lot);
-        effect->reply = slot->is_lost ? QB_REPLY_UNAVAILABLE : QB_REPLY_BUSY;
+        effect->reply = slot->is_halted ? QB_REPLY_UNAVAILABLE : QB_REPLY_BUSY;
         effect->waiter = event->waiter;
         return;
     }
@@ -166,7 +166,7 @@ static void take_appended(struct qb_auctioneer *a, const struct qb_event *event,
     QB_ASSERT(t->state == QB_TICKET_CALLING);
     QB_ASSERT(slot->calling > 0);
     slot->calling--;
-    if (slot->is_lost) { /* whatever it was: only the log after the recovery says */
+    if (slot->is_halted) { /* whatever its place: the record, or what a recovery keeps, decides */
         t->seq = 0;
         qb_ticket_answer(a, effects, event->ticket, QB_REPLY_UNAVAILABLE);
         return;
@@ -199,7 +199,7 @@ static void take_heard(struct qb_auctioneer *a, const struct qb_event *event)
 {
     struct qb_slot *slot = &a->slots[event->lot];
 
-    if (slot->is_lost) return;
+    if (slot->is_halted) return;
     if (event->entry->seq != slot->lot.seq + 1) return; /* known, or a gap that the caller fills */
     struct qb_verdict verdict = fold(a, event->lot, event->entry);
     uint32_t ticket = qb_ticket_take(a, true);
@@ -220,14 +220,6 @@ static void take_heard(struct qb_auctioneer *a, const struct qb_event *event)
     qb_busy_add(a, event->lot); /* it may be durable already */
 }
 
-/* Nothing of this slot counts any more; qb_slots_pump() answers who waits. */
-static void take_lost(struct qb_auctioneer *a, uint32_t lot)
-{
-    a->slots[lot].is_lost = true;
-    qb_due_change(a, lot, FOREVER);
-    qb_busy_add(a, lot);
-}
-
 static void take_found(struct qb_auctioneer *a, const struct qb_event *event,
                        struct qb_effects *effects)
 {
@@ -242,6 +234,15 @@ static void take_found(struct qb_auctioneer *a, const struct qb_event *event,
     t->verdict = *event->verdict;
     qb_ticket_answer(a, effects, event->ticket,
                      t->verdict.code == QB_VERDICT_VOID ? QB_REPLY_VOID : QB_REPLY_VERDICT);
+}
+
+static void take_halt(struct qb_auctioneer *a, uint32_t lot)
+{
+    QB_ASSERT(lot < a->options.lots_max);
+    QB_ASSERT(a->slots[lot].is_used);
+    a->slots[lot].is_halted = true;
+    qb_due_change(a, lot, FOREVER);
+    qb_busy_add(a, lot);
 }
 
 void qb_auctioneer_step(struct qb_auctioneer *a, const struct qb_event *event,
@@ -269,8 +270,8 @@ void qb_auctioneer_step(struct qb_auctioneer *a, const struct qb_event *event,
         if (event->seq > a->slots[event->lot].durable) a->slots[event->lot].durable = event->seq;
         qb_busy_add(a, event->lot);
         break;
-    case QB_EVENT_LOST:
-        take_lost(a, event->lot);
+    case QB_EVENT_HALT:
+        take_halt(a, event->lot);
         break;
     case QB_EVENT_FOUND:
         take_found(a, event, effects);

@@ -112,11 +112,11 @@ enum qb_event_kind {
     QB_EVENT_APPENDED, /* the ledger's answer to an APPEND */
     QB_EVENT_HEARD,    /* the next entry, which another replica appended */
     QB_EVENT_DURABLE,  /* all entries of `lot` up to `seq` are durable */
-    QB_EVENT_LOST,     /* a recovery may have changed the log: `lot` takes nothing more, what is
-                          under way is answered UNAVAILABLE; remove it once it is idle */
     QB_EVENT_FOUND,    /* the answer to a LOOKUP */
-    QB_EVENT_TICK,     /* the time of qb_auctioneer_wake_us() has come */
-    QB_EVENT_MORE,     /* the effects of the step before did not fit: go on */
+    QB_EVENT_HALT, /* nothing of `lot` can be trusted to last: it takes no more, what is under way
+                      is answered UNAVAILABLE, and it is idle soon */
+    QB_EVENT_TICK, /* the time of qb_auctioneer_wake_us() has come */
+    QB_EVENT_MORE, /* the effects of the step before did not fit: go on */
 };
 
 struct qb_event {
@@ -154,7 +154,7 @@ enum qb_reply_kind {
     QB_REPLY_REFUSED,     /* final: refused early, as of `seq`: verdict->refusal */
     QB_REPLY_VOID,        /* final: never took effect and never will */
     QB_REPLY_BUSY,        /* failure: ask again with the same key */
-    QB_REPLY_UNAVAILABLE, /* failure: likewise */
+    QB_REPLY_UNAVAILABLE, /* failure: likewise; also of all that a halted auction is asked */
     QB_REPLY_PENDING,     /* not final: no verdict yet */
 };
 

@@ -64,7 +64,7 @@ void qb_due_remove(struct qb_auctioneer *a, uint32_t lot)
 
 void qb_due_change(struct qb_auctioneer *a, uint32_t lot, qb_time_us due_us)
 {
-    a->slots[lot].due_us = due_us;
+    a->slots[lot].due_us = a->slots[lot].is_halted ? INT64_MAX : due_us;
     heap_up(a, a->slots[lot].heap_at);
     heap_down(a, a->slots[lot].heap_at);
 }

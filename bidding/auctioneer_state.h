@@ -65,7 +65,7 @@ struct qb_slot {
     bool is_proposing; /* a CLOSE or EXTEND of ours is under way */
     bool must_release; /* the end or the status changed: look at the held ones */
     bool is_over_told;
-    bool is_lost; /* takes nothing more */
+    bool is_halted; /* whatever is asked or under way is answered UNAVAILABLE; no end is proposed */
 };
 
 struct qb_auctioneer {
@@ -87,7 +87,7 @@ struct qb_auctioneer {
     qb_time_us now_us;
 };
 
-/* Heap of slots by due_us. */
+/* Heap of slots by due_us; nothing of a halted one is ever due. */
 void qb_due_add(struct qb_auctioneer *auctioneer, uint32_t lot);
 void qb_due_remove(struct qb_auctioneer *auctioneer, uint32_t lot);
 void qb_due_change(struct qb_auctioneer *auctioneer, uint32_t lot, qb_time_us due_us);

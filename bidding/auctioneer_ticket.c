@@ -34,7 +34,7 @@ void qb_ticket_answer(struct qb_auctioneer *a, struct qb_effects *effects, uint3
     struct qb_ticket *t = &a->tickets[ticket];
     struct qb_slot *slot = &a->slots[t->lot];
 
-    if (t->is_proposal && !slot->is_lost) {
+    if (t->is_proposal && !slot->is_halted) {
         slot->is_proposing = false;
         qb_time_us due_us = FOREVER;
         if (slot->lot.status == QB_STATUS_OPEN) {

@@ -63,7 +63,7 @@ static void finish(struct qb_auctioneer *a, uint32_t lot, uint32_t ticket,
  * a later entry does it anyway. */
 static void announce_skipped(struct qb_slot *slot, uint32_t lot, struct qb_effects *effects)
 {
-    if (slot->skipped == 0 || slot->skipped > slot->durable) return;
+    if (slot->skipped == 0 || slot->skipped > slot->durable || slot->is_halted) return;
     if (slot->skipped != slot->lot.seq) {
         slot->skipped = 0;
         return;
@@ -79,23 +79,6 @@ static void announce_skipped(struct qb_slot *slot, uint32_t lot, struct qb_effec
     effect->seq = slot->lot.seq;
     effect->moment = qb_lot_moment_of(&slot->lot);
     effect->is_heard = true;
-}
-
-/* Everything under way in a lost slot is answered. False: no room for all. */
-static bool answer_lost(struct qb_auctioneer *a, struct qb_slot *slot, struct qb_effects *effects)
-{
-    struct qb_ticket_list *lists[] = {&slot->held, &slot->logged, &slot->waiting};
-
-    for (size_t i = 0; i < QB_COUNT(lists); i++) {
-        while (lists[i]->count > 0) {
-            if (!qb_effect_has_room(effects)) return false;
-            uint32_t ticket = qb_ticket_pop(a, lists[i]);
-            if (lists[i] == &slot->held) a->held--;
-            a->tickets[ticket].seq = 0;
-            qb_ticket_answer(a, effects, ticket, QB_REPLY_UNAVAILABLE);
-        }
-    }
-    return true;
 }
 
 /* One pass over the waiting ones: those whose seq is durable leave. False: no room for all. */
@@ -142,17 +125,31 @@ static bool release_held(struct qb_auctioneer *a, struct qb_slot *slot, struct q
     return true;
 }
 
+/* Of a halted auction nothing that is under way is told as done: its entries end beside the record.
+ * False: no room for all. */
+static bool turn_away(struct qb_auctioneer *a, struct qb_slot *slot, struct qb_effects *effects)
+{
+    struct qb_ticket_list *lists[] = {&slot->logged, &slot->waiting, &slot->held};
+
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
+        while (lists[i]->count > 0) {
+            if (!qb_effect_has_room(effects)) return false;
+            uint32_t ticket = qb_ticket_pop(a, lists[i]);
+            if (lists[i] == &slot->held) a->held--;
+            a->tickets[ticket].refusal = QB_REFUSAL_NONE;
+            qb_ticket_answer(a, effects, ticket, QB_REPLY_UNAVAILABLE);
+        }
+    }
+    return true;
+}
+
 /* Work of the slots that have some, as far as the effects have room. */
 void qb_slots_pump(struct qb_auctioneer *a, struct qb_effects *effects)
 {
     while (a->busy_first != QB_LOT_NOWHERE && qb_effect_has_room(effects)) {
         uint32_t lot = qb_busy_pop(a);
         struct qb_slot *slot = &a->slots[lot];
-        bool is_done = true;
-        if (slot->is_lost) {
-            if (!answer_lost(a, slot, effects)) qb_busy_add(a, lot);
-            continue;
-        }
+        bool is_done = !slot->is_halted || turn_away(a, slot, effects);
         while (is_done && slot->logged.count > 0) {
             struct qb_ticket *t = &a->tickets[slot->logged.first];
             if (!t->is_folded || t->seq > slot->durable) break;

@@ -109,6 +109,10 @@ static struct cached *state_of(struct qb_archive *archive, qb_id auction, struct
     QB_ASSERT(cached != NULL);
     const struct qb_store_ops *store = archive->options.store;
     enum qb_store_result result = store->state(archive->options.link, auction, &cached->lot, error);
+    if (result == QB_STORE_BROKEN) {
+        qb_log(QB_LOG_ERROR, "archive.broken", QB_TEXT("error", error->text));
+        (void)memset(&cached->lot, 0, sizeof cached->lot);
+    }
     bool is_read = result != QB_STORE_FAILED &&
                    is_good(store->archive_is_frozen(archive->options.link, auction,
                                                     &cached->is_frozen, error));
@@ -116,6 +120,7 @@ static struct cached *state_of(struct qb_archive *archive, qb_id auction, struct
         free(cached);
         return NULL;
     }
+    if (result == QB_STORE_BROKEN) cached->is_frozen = true;
     if (result == QB_STORE_NOT_FOUND) {
         (void)memset(&cached->lot, 0, sizeof cached->lot);
         cached->lot.auction = auction;
@@ -162,6 +167,8 @@ static bool quarantine(struct qb_archive *archive, struct cached *cached,
     qb_id_text(item->auction, auction);
     qb_metric_add(QB_METRIC_archive_conflicts_total, NULL, 1);
     qb_log(QB_LOG_ERROR, "archive.conflict", QB_TEXT("auction", auction), QB_INT("seq", item->seq));
+    if (archive->options.frozen != NULL)
+        archive->options.frozen(archive->options.context, item->auction);
     return is_good(archive->options.store->archive_conflict(
         archive->options.link, item->auction, item->seq, item->bytes, item->length, error));
 }
@@ -221,9 +228,10 @@ static bool take_repeated(struct qb_archive *archive, struct cached *cached,
     struct comparison comparison = {.item = item};
 
     if (!is_gap) {
-        QB_TRY(is_good(store->entries(archive->options.link, item->auction, item->seq - 1, 1,
-                                      compare, &comparison, error)));
-        if (comparison.is_same) return true;
+        enum qb_store_result result = store->entries(archive->options.link, item->auction,
+                                                     item->seq - 1, 1, compare, &comparison, error);
+        if (result == QB_STORE_FAILED) return false;
+        if (comparison.is_same) return true; /* never of a broken one */
     }
     return quarantine(archive, cached, item, error);
 }

@@ -5,7 +5,8 @@
  *
  * An entry that is out of place, unreadable, or whose place or bid_id other content has taken, is
  * a conflict: it is kept beside (`conflicts`), the auction is frozen, and what follows of it goes
- * beside, too, until a person has looked and removed those rows; other auctions go on.
+ * beside, too, until a person has looked and removed those rows; other auctions go on. So it is
+ * with the entries of an auction whose stored state cannot be read.
  */
 #pragma once
 
@@ -27,6 +28,9 @@ struct qb_archive_options {
     struct qb_store_link *link;  /* used by the archive alone */
     size_t items_max;            /* of a batch */
     void (*idle)(void *context); /* called between batches: a checkpoint, say; may be null */
+    /* For each entry that goes beside: the auction shall take no more. On the archiver's thread;
+     * may be null. */
+    void (*frozen)(void *context, qb_id auction);
     void *context;
 };
 

@@ -39,6 +39,7 @@ static bool refuse(struct load *load, uint64_t seq, const char *what)
 
     qb_id_text(load->loaded->lot.auction, auction);
     load->is_good = false;
+    load->loaded->is_broken = true;
     return qb_error_set(load->error,
                         "auction %s, entry %llu: %s; the database was changed by something else "
                         "than QuickBid: restore a backup and keep this one for analysis",
@@ -107,6 +108,7 @@ bool qb_load_auction(const struct qb_store_ops *store, struct qb_store_link *lin
         load.page_rows = 0;
         enum qb_store_result result =
             store->entries(link, auction, loaded->lot.seq, PAGE_ROWS, fold, &load, error);
+        if (result == QB_STORE_BROKEN) loaded->is_broken = true;
         if (result != QB_STORE_OK) load.is_good = false;
     }
     if (load.is_good) load.is_good = check_end(&load, store, link);

@@ -15,6 +15,7 @@ struct qb_loaded {
     struct qb_lot lot; /* seq 0: there are no entries */
     struct qb_bid_record *records;
     size_t record_count;
+    bool is_broken; /* it failed because this log is not what was written, and of no other reason */
 };
 
 /* Called for each entry after it was folded, in order. */

@@ -31,7 +31,14 @@ enum qb_store_result {
     QB_STORE_FULL,  /* a limit that came with the call is reached */
     QB_STORE_LATER, /* likewise, and time alone makes room */
     QB_STORE_FAILED,
+    QB_STORE_BROKEN, /* what is stored there cannot be read, while the rest can; sets `error` */
 };
+
+/* Whether a query has no answer, for whichever reason. */
+static inline bool qb_store_is_down(enum qb_store_result result)
+{
+    return result == QB_STORE_FAILED || result == QB_STORE_BROKEN;
+}
 
 #define QB_EMAIL_BYTES_MAX       254
 #define QB_NAME_BYTES_MAX        80
@@ -313,12 +320,12 @@ struct qb_store { /* first member of every implementation */
  * listings_forget removes listings made before before_us whose OPEN never came (the process ended
  *                 between the two); `count` gets how many. Those with a conflict stay
  * live            ids of all auctions whose newest archived status is OPEN or PAUSED
- * state           the fold's newest archived state; NOT_FOUND without entries
+ * state           the fold's newest archived state; NOT_FOUND without entries, BROKEN: unreadable
  * watch_set       the user's watch list; at most 1,000 a user: TAKEN beyond
  * image_add       the same hash again is OK, whoever sends it, and counts to who sent it first.
  *                 FULL: the owner's images would take more than bytes_max (0: any number), each
  *                 counted as at least 4 KiB. image: gives its bytes to `take`
- * entries         archived entries with seq > after_seq, ascending
+ * entries         archived entries with seq > after_seq, ascending; BROKEN: one is unreadable
  * entry_by_bid_id the entry with that id; `bytes` is the caller's room for archived->bytes
  * bids            accepted bids and purchases, newest first, seq < before_seq (0: from the newest)
  * bids_of         the same of one bidder, newest first; auction 0: all of them

@@ -217,7 +217,7 @@ enum qb_store_result qb_store_state(struct qb_store_link *link, qb_id auction, s
     if (is_good) return QB_STORE_OK;
     (void)qb_error_set(error, "the stored state of an auction cannot be read: the database was "
                               "changed by something else");
-    return QB_STORE_FAILED;
+    return QB_STORE_BROKEN;
 }
 
 enum qb_store_result qb_store_watch_set(struct qb_store_link *link, qb_id user, qb_id auction,

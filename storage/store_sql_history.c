@@ -21,7 +21,7 @@ static enum qb_store_result unreadable(struct qb_error *error)
 {
     (void)qb_error_set(error, "an archived entry cannot be read: the database was changed by "
                               "something else");
-    return QB_STORE_FAILED;
+    return QB_STORE_BROKEN;
 }
 
 enum qb_store_result qb_store_entries(struct qb_store_link *link, qb_id auction, uint64_t after_seq,

@@ -1,8 +1,7 @@
 #include "storage/store_sql_parts.h"
 
-#define CHARGE_LEAST                                                                               \
-    4096 /* a page of the disk; the migration that began to count says the same                    \
-          */
+/* A page of the disk; the migration that began to count says the same. */
+#define CHARGE_LEAST 4096
 
 static enum qb_step insert_image(struct qb_store_link *link, const struct qb_image *image,
                                  struct qb_error *error)

@@ -161,6 +161,11 @@ export class Server {
     return text === '' ? [] : JSON.parse(text);
   }
 
+  // Changes the database behind the server's back, as a fault or a stranger would.
+  tamper(sql) {
+    execFileSync('sqlite3', [join(this.folder, 'quickbid.db'), `PRAGMA busy_timeout = 5000; ${sql}`]);
+  }
+
   rssKib() {
     return Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${this.process.pid}/status`, 'utf8'))[1]);
   }

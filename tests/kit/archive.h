@@ -40,6 +40,14 @@ static inline void qb_test_not_told(void *context, qb_id auction, uint64_t seq)
     (void)seq;
 }
 
+static qb_id qb_world_frozen; /* the auction that was frozen last */
+
+static inline void qb_test_frozen(void *context, qb_id auction)
+{
+    (void)context;
+    qb_world_frozen = auction;
+}
+
 static inline void qb_world_open(void)
 {
     const struct qb_journal_sqlite_options journal = {qb_world.database, 1000000};
@@ -54,7 +62,8 @@ static inline void qb_world_open(void)
     const struct qb_archive_options archive = {.journal = qb_world.journal,
                                                .store = qb_world.store->ops,
                                                .link = qb_world.link,
-                                               .items_max = 100};
+                                               .items_max = 100,
+                                               .frozen = qb_test_frozen};
     qb_world.archive = qb_archive_new(&archive);
     qb_world.mailbox = qb_mailbox_new(10, qb_test_no_wake, NULL);
     qb_world.writer = qb_journal_writer(qb_world.journal, qb_world.mailbox, qb_test_not_told, NULL);

@@ -170,6 +170,35 @@ QB_TEST(bytes_that_are_no_entry_freeze_their_auction)
     expect_frozen(2);
 }
 
+QB_TEST(a_state_that_cannot_be_read_freezes_its_auction_and_no_other)
+{
+    new_lots();
+    qb_world_append(qb_test_bid(LOT, 2, QB_ANN, 500));
+    archive();
+    qb_world_tamper("UPDATE auctions SET state = x'00' WHERE id = 7");
+    qb_world_again();
+    qb_world_append(qb_test_bid(LOT, 3, QB_BOB, 900));
+    qb_world_append(qb_test_bid(OTHER_LOT, 2, QB_ANN, 500));
+    archive();
+    QB_EXPECT_EQ(qb_world_frozen, LOT, "told");
+    QB_EXPECT_EQ(listing_of(OTHER_LOT).applied_seq, 2, "the other goes on");
+    QB_EXPECT_EQ(listing_of(LOT).applied_seq, 2, "nothing is applied");
+    QB_EXPECT_EQ(qb_world_number("SELECT count(*) FROM conflicts WHERE auction = 7"), 1, "kept");
+    QB_EXPECT_EQ(qb_world_number("SELECT count(*) FROM journal"), 0, "and settled");
+    qb_world_end();
+}
+
+QB_TEST(an_archived_entry_that_cannot_be_read_is_no_repetition)
+{
+    new_lots();
+    qb_world_append(qb_test_bid(LOT, 2, QB_ANN, 500));
+    archive();
+    qb_world_tamper("DROP TRIGGER entries_stay; UPDATE entries SET verdict = x'00' WHERE auction = "
+                    "7 AND seq = 2");
+    qb_world_append(qb_test_bid(LOT, 2, QB_ANN, 500));
+    expect_frozen(1);
+}
+
 QB_TEST(a_log_that_does_not_begin_with_its_opening_is_a_conflict)
 {
     qb_world_new();

@@ -172,6 +172,32 @@ QB_TEST(a_close_refuses_the_held_ones_and_is_told_once)
     end("closed");
 }
 
+QB_TEST(a_halted_auction_takes_nothing_and_tells_nothing)
+{
+    begin(64, 8);
+    (void)bid(ANN, 1000, "a");
+    settle();
+    size_t logged = bid(BOB, 2000, "b");
+    answer_call(QB_APPEND_DONE);
+    size_t calling = bid(CAT, 3000, "c");
+    world.now_us = 200 * S + 50 * MS;
+    size_t held = bid(BOB, 5000, "d");
+    struct qb_event halt = {.kind = QB_EVENT_HALT, .lot = world.lot};
+    feed(&halt);
+    size_t after = bid(CAT, 9000, "e");
+    size_t asked = resolve(ANN, "a");
+    world.now_us = 300 * S;
+    tick();
+    settle();
+    const size_t all[] = {logged, calling, held, after, asked};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        QB_EXPECT_EQ(world.askers[all[i]].reply, QB_REPLY_UNAVAILABLE, "not counted");
+    QB_EXPECT_EQ(qb_auctioneer_wake_us(world.auctioneer), INT64_MAX, "no end is proposed");
+    QB_EXPECT_EQ(world.over, 0, "nobody has won");
+    QB_EXPECT_EQ(world.outbid_ann, 0, "nobody is outbid by what does not count");
+    end("halted");
+}
+
 QB_TEST(a_close_that_finds_the_ledger_busy_waits_a_moment)
 {
     begin(64, 8);

@@ -229,7 +229,7 @@ static void hear_bid(qb_id bidder, int64_t max, const char *key)
 
 static void lose(void)
 {
-    struct qb_event event = {.kind = QB_EVENT_LOST, .lot = world.lot};
+    struct qb_event event = {.kind = QB_EVENT_HALT, .lot = world.lot};
     feed(&event);
 }
 

@@ -112,6 +112,7 @@ QB_TEST(a_changed_database_is_refused_by_auction_and_entry)
         QB_EXPECT(strstr(error.text, rows[i].says) != NULL, rows[i].says);
         QB_EXPECT(i == 4 || strstr(error.text, "0000000000007") != NULL, error.text);
         QB_EXPECT(loaded.records == NULL, "nothing is left to free");
+        QB_EXPECT(loaded.is_broken, "it is this auction's fault");
         qb_world_end();
     }
 }
