@@ -35,6 +35,7 @@ struct qb_api_options {
     const char *origins;    /* comma-separated allowed Origin values; empty: same host */
     bool *is_ready;         /* read atomically */
     int64_t amount_max;
+    int64_t over_keep_us; /* an auction is in memory for so long after its end */
     int64_t auctions_per_seller;
     int64_t auctions_per_day;
     int64_t image_bytes_per_user;

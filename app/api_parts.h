@@ -109,6 +109,7 @@ struct qb_call {
     char password[QB_PASSWORD_BYTES_MAX + 1];
     size_t password_length;
     bool is_match;
+    bool is_open;   /* an auction that was published before, under the same key */
     bool is_shared; /* with a page of an allowed origin */
     bool is_banned; /* a visitor because of that */
     bool wants_token;
@@ -181,6 +182,7 @@ bool qb_page_number(struct qb_call *call, const char *name); /* into key */
 void qb_page_next(struct qb_text *text, bool is_more, int64_t key, qb_id id);
 
 /* api_publish.c */
+void qb_api_publish_prepare(struct qb_call *call);
 void qb_api_publish_work(struct qb_call *call, struct qb_store_link *link);
 void qb_api_publish(struct qb_call *call);
 

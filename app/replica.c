@@ -191,6 +191,7 @@ static struct qb_api_options api_options(struct qb_io *io)
         .is_ready = &replica->is_ready,
         .is_metrics_public = replica->settings.metrics_public != 0,
         .amount_max = replica->settings.amount_max,
+        .over_keep_us = replica->settings.over_keep_ms * MS,
         .auctions_per_seller = replica->settings.auctions_per_seller,
         .auctions_per_day = replica->settings.auctions_per_day,
         .image_bytes_per_user = replica->settings.image_bytes_per_user,

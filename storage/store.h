@@ -120,8 +120,10 @@ struct qb_listing {
     int64_t final_price;
 };
 
-/* What a new listing must keep to. */
+/* What a new listing must keep to, and how it was asked for. */
 struct qb_listing_terms {
+    const char *key;                /* of the seller's request; null: none */
+    uint8_t asked[QB_SHA256_BYTES]; /* with a key: a digest of what was asked */
     int64_t live_max;   /* of its seller's that are not over, this one included; 0: any number */
     int64_t day_max;    /* of its seller's within 24 hours; 0: any number */
     qb_time_us free_us; /* set with LATER: when there is room again */
@@ -236,6 +238,9 @@ struct qb_store_ops {
     /* auctions */
     enum qb_store_result (*listing_add)(struct qb_store_link *, const struct qb_listing *,
                                         struct qb_listing_terms *, struct qb_error *);
+    enum qb_store_result (*listing_by_key)(struct qb_store_link *, qb_id seller, const char *key,
+                                           struct qb_listing *, uint8_t asked[QB_SHA256_BYTES],
+                                           struct qb_error *);
     enum qb_store_result (*listing)(struct qb_store_link *, qb_id, struct qb_listing *,
                                     struct qb_error *);
     enum qb_store_result (*listings)(struct qb_store_link *, const struct qb_listing_query *,
@@ -250,6 +255,9 @@ struct qb_store_ops {
                                       bool is_watched, struct qb_error *);
     enum qb_store_result (*image_add)(struct qb_store_link *, const struct qb_image *,
                                       int64_t bytes_max, struct qb_error *);
+    enum qb_store_result (*image_is_there)(struct qb_store_link *,
+                                           const uint8_t hash[QB_IMAGE_HASH_BYTES],
+                                           struct qb_error *);
     enum qb_store_result (*image)(struct qb_store_link *, const uint8_t hash[QB_IMAGE_HASH_BYTES],
                                   void (*take)(void *context, const char *type, const void *bytes,
                                                size_t length),
@@ -315,7 +323,9 @@ struct qb_store { /* first member of every implementation */
  * limit_set       amount -1 removes it. limits: all of them, for the start
  * banned          all banned accounts, for the start
  * listing_add     texts of a new auction, status NONE until its OPEN is archived: not in listings
- *                 The terms may be null. FULL: live_max, LATER: day_max is reached
+ *                 The terms may be null. FULL: live_max, LATER: day_max is reached. TAKEN: the id,
+ *                 or the seller's key
+ * listing_by_key  what that seller asked for under that key, and the digest
  * listing         NOT_FOUND: no such auction. listings: by query, in its sort order
  * listings_forget removes listings made before before_us whose OPEN never came (the process ended
  *                 between the two); `count` gets how many. Those with a conflict stay
@@ -324,7 +334,8 @@ struct qb_store { /* first member of every implementation */
  * watch_set       the user's watch list; at most 1,000 a user: TAKEN beyond
  * image_add       the same hash again is OK, whoever sends it, and counts to who sent it first.
  *                 FULL: the owner's images would take more than bytes_max (0: any number), each
- *                 counted as at least 4 KiB. image: gives its bytes to `take`
+ *                 counted as at least 4 KiB. image_is_there: OK or NOT_FOUND. image: gives its
+ *                 bytes to `take`
  * entries         archived entries with seq > after_seq, ascending; BROKEN: one is unreadable
  * entry_by_bid_id the entry with that id; `bytes` is the caller's room for archived->bytes
  * bids            accepted bids and purchases, newest first, seq < before_seq (0: from the newest)

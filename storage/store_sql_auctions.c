@@ -32,14 +32,17 @@ void qb_store_read_listing(struct qb_statement *query, struct qb_listing *listin
 }
 
 static enum qb_store_result insert_listing(struct qb_store_link *link,
-                                           const struct qb_listing *listing, struct qb_error *error)
+                                           const struct qb_listing *listing,
+                                           const struct qb_listing_terms *terms,
+                                           struct qb_error *error)
 {
     struct qb_statement *insert = qb_sql(
         link->sql,
         "INSERT INTO auctions (id, seller, title, description, category, image, currency, "
-        "is_private, created_us, starts_at_us, start_price, buy_now, ends_at_us, sort_price) "
-        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?11) ON CONFLICT DO "
-        "NOTHING");
+        "is_private, created_us, starts_at_us, start_price, buy_now, ends_at_us, sort_price, key, "
+        "asked) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?11, "
+        "nullif(?14, ''), CASE ?14 WHEN '' THEN NULL ELSE ?15 END) ON CONFLICT DO NOTHING");
+    bool has_key = terms != NULL && terms->key != NULL;
 
     qb_bind_int(insert, 1, (int64_t)listing->id);
     qb_bind_int(insert, 2, (int64_t)listing->seller);
@@ -54,6 +57,8 @@ static enum qb_store_result insert_listing(struct qb_store_link *link,
     qb_bind_int(insert, 11, listing->start_price);
     qb_bind_int(insert, 12, listing->buy_now);
     qb_bind_int(insert, 13, listing->ends_at_us);
+    qb_bind_text(insert, 14, has_key ? terms->key : ""); /* none: both are null */
+    qb_bind_blob(insert, 15, has_key ? terms->asked : NULL, has_key ? sizeof terms->asked : 0);
     return qb_store_step(link, insert, QB_STORE_TAKEN, error);
 }
 
@@ -125,11 +130,32 @@ enum qb_store_result qb_store_listing_add(struct qb_store_link *link,
 
     if (!qb_sql_begin(link->sql, error)) return QB_STORE_FAILED;
     enum qb_store_result result = judge(link, listing, terms, error);
-    if (result == QB_STORE_OK) result = insert_listing(link, listing, error);
+    if (result == QB_STORE_OK) result = insert_listing(link, listing, terms, error);
     if (result == QB_STORE_OK) result = insert_words(link, listing, error);
     bool is_done = result == QB_STORE_OK;
     bool is_committed = qb_sql_finish(link->sql, is_done, is_done ? error : &ignored);
     return is_done && !is_committed ? QB_STORE_FAILED : result;
+}
+
+enum qb_store_result qb_store_listing_by_key(struct qb_store_link *link, qb_id seller,
+                                             const char *key, struct qb_listing *listing,
+                                             uint8_t *asked, struct qb_error *error)
+{
+    struct qb_statement *query =
+        qb_sql(link->sql, QB_LISTING_COLUMNS "WHERE seller = ? AND key = ? AND key IS NOT NULL");
+    size_t length = 0;
+
+    qb_bind_int(query, 1, (int64_t)seller);
+    qb_bind_text(query, 2, key);
+    enum qb_step step = qb_step(query, error);
+    if (step != QB_STEP_ROW) return step == QB_STEP_DONE ? QB_STORE_NOT_FOUND : QB_STORE_FAILED;
+    qb_store_read_listing(query, listing);
+    const void *digest = qb_column_blob(query, 21, &length);
+    if (length == QB_SHA256_BYTES) (void)memcpy(asked, digest, QB_SHA256_BYTES);
+    qb_sql_end(query);
+    if (length == QB_SHA256_BYTES) return QB_STORE_OK;
+    (void)qb_error_set(error, "the digest of a publication is not one");
+    return QB_STORE_BROKEN;
 }
 
 enum qb_store_result qb_store_listing_get(struct qb_store_link *link, qb_id id,

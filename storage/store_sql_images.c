@@ -51,6 +51,18 @@ enum qb_store_result qb_store_image_add(struct qb_store_link *link, const struct
     return is_ended ? QB_STORE_OK : QB_STORE_FAILED;
 }
 
+enum qb_store_result qb_store_image_is_there(struct qb_store_link *link, const uint8_t *hash,
+                                             struct qb_error *error)
+{
+    struct qb_statement *query = qb_sql(link->sql, "SELECT 1 FROM images WHERE hash = ?");
+
+    qb_bind_blob(query, 1, hash, QB_IMAGE_HASH_BYTES);
+    enum qb_step step = qb_step(query, error);
+    qb_sql_end(query);
+    if (step == QB_STEP_ROW) return QB_STORE_OK;
+    return step == QB_STEP_DONE ? QB_STORE_NOT_FOUND : QB_STORE_FAILED;
+}
+
 enum qb_store_result qb_store_image(struct qb_store_link *link, const uint8_t *hash,
                                     void (*take)(void *, const char *, const void *, size_t),
                                     void *context, struct qb_error *error)

@@ -46,16 +46,19 @@ enum qb_store_result qb_store_limits(struct qb_store_link *,
 enum qb_store_result qb_store_banned(struct qb_store_link *, bool (*each)(void *, qb_id),
                                      void *context, struct qb_error *);
 
-/* What qb_store_read_listing() reads, in its order; then comes sort_price. */
+/* What qb_store_read_listing() reads, in its order; then come sort_price and the digest of what
+ * was asked under a key. */
 #define QB_LISTING_COLUMNS                                                                         \
     "SELECT id, seller, title, description, category, image, currency, is_private, created_us, "   \
     "starts_at_us, start_price, buy_now, applied_seq, status, outcome, price, bids, ends_at_us, "  \
-    "winner, final_price, sort_price FROM auctions "
+    "winner, final_price, sort_price, asked FROM auctions "
 
 /* store_sql_auctions.c */
 void qb_store_read_listing(struct qb_statement *query, struct qb_listing *listing);
 enum qb_store_result qb_store_listing_add(struct qb_store_link *, const struct qb_listing *,
                                           struct qb_listing_terms *, struct qb_error *);
+enum qb_store_result qb_store_listing_by_key(struct qb_store_link *, qb_id, const char *,
+                                             struct qb_listing *, uint8_t *, struct qb_error *);
 enum qb_store_result qb_store_listing_get(struct qb_store_link *, qb_id, struct qb_listing *,
                                           struct qb_error *);
 enum qb_store_result qb_store_listings_forget(struct qb_store_link *, qb_time_us, size_t *,
@@ -70,6 +73,8 @@ enum qb_store_result qb_store_watch_set(struct qb_store_link *, qb_id, qb_id, bo
 /* store_sqlite_images.c */
 enum qb_store_result qb_store_image_add(struct qb_store_link *, const struct qb_image *, int64_t,
                                         struct qb_error *);
+enum qb_store_result qb_store_image_is_there(struct qb_store_link *, const uint8_t *,
+                                             struct qb_error *);
 enum qb_store_result qb_store_image(struct qb_store_link *, const uint8_t *,
                                     void (*)(void *, const char *, const void *, size_t), void *,
                                     struct qb_error *);

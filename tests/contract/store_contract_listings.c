@@ -358,6 +358,9 @@ static void an_image_is_found_by_its_hash(const struct store_subject *subject)
     }
     expect(ops->image(link, image.hash, take_image, &is_same, &error) == QB_STORE_OK && is_same,
            subject->name, "as it was");
+    expect(ops->image_is_there(link, image.hash, &error) == QB_STORE_OK &&
+               ops->image_is_there(link, other, &error) == QB_STORE_NOT_FOUND,
+           subject->name, "there, and not");
     expect(ops->image(link, other, take_image, &is_same, &error) == QB_STORE_NOT_FOUND,
            subject->name, "no other");
     subject->close(&link);
@@ -404,6 +407,36 @@ static enum qb_store_result add_at(const struct store_subject *subject, struct q
 
     listing.created_us = created_us;
     return subject->ops()->listing_add(link, &listing, terms, &error);
+}
+
+static void a_key_of_a_seller_has_one_listing(const struct store_subject *subject)
+{
+    struct qb_store_link *link = subject->open();
+    const struct qb_store_ops *ops = subject->ops();
+    struct qb_listing_terms terms = {.key = "k1", .asked = {7}};
+    struct qb_listing_terms other = {.key = "k2", .asked = {8}};
+    struct qb_listing listing = store_listing(FIRST + 9, "Somebody else's");
+    uint8_t asked[QB_SHA256_BYTES] = {0};
+    struct qb_error error = {""};
+
+    store_add_users(subject, link);
+    expect(add_at(subject, link, FIRST, 1, &terms) == QB_STORE_OK &&
+               add_at(subject, link, FIRST + 1, 1, &terms) == QB_STORE_TAKEN &&
+               add_at(subject, link, FIRST + 1, 1, &other) == QB_STORE_OK,
+           subject->name, "one of each key");
+    expect(add_at(subject, link, FIRST + 2, 1, NULL) == QB_STORE_OK &&
+               add_at(subject, link, FIRST + 3, 1, NULL) == QB_STORE_OK,
+           subject->name, "any number without");
+    listing.seller = ANN;
+    expect(ops->listing_add(link, &listing, &terms, &error) == QB_STORE_OK, subject->name,
+           "another seller's keys are their own");
+    expect(ops->listing_by_key(link, SAL, "k1", &listing, asked, &error) == QB_STORE_OK &&
+               listing.id == FIRST && asked[0] == 7,
+           subject->name, "found, with what was asked");
+    expect(ops->listing_by_key(link, BOB, "k1", &listing, asked, &error) == QB_STORE_NOT_FOUND &&
+               ops->listing_by_key(link, SAL, "k3", &listing, asked, &error) == QB_STORE_NOT_FOUND,
+           subject->name, "no other");
+    subject->close(&link);
 }
 
 static void a_seller_has_so_many_auctions_that_are_not_over(const struct store_subject *subject)
@@ -465,6 +498,7 @@ void store_contract_listings(const struct store_subject *subject)
     a_watch_list_has_an_end(subject);
     an_image_is_found_by_its_hash(subject);
     the_images_of_an_account_have_an_end(subject);
+    a_key_of_a_seller_has_one_listing(subject);
     a_seller_has_so_many_auctions_that_are_not_over(subject);
     a_seller_lists_so_many_in_a_day(subject);
 }

@@ -5,6 +5,7 @@ import { money, parseMoney } from "../core/money.js";
 import { navigate } from "../core/nav.js";
 import { addOwn } from "../core/mine.js";
 import { client, session } from "../core/session.js";
+import { newKey } from "../sdk/quickbid.js";
 import { categories, title } from "./list.js";
 
 const IMAGE_BYTES_MAX = 2 * 1024 * 1024;
@@ -284,6 +285,7 @@ export async function sellView() {
   const picker = picturePicker();
   const error = h("p", { class: "form-error", role: "alert" });
   const send = h("button", { class: "button main big" }, "Publish auction");
+  let sent = {};
   const submit = async (event) => {
     event.preventDefault();
     if (send.getAttribute("aria-disabled") === "true") return;
@@ -294,12 +296,18 @@ export async function sellView() {
     setText(send, "Publishing…");
     try {
       const image = await picker.upload();
+      const body = { ...wanted, ...(image && { image }) };
+      const text = JSON.stringify(body);
+      // Sent again after a lost answer, the same auction is not made twice.
+      if (sent.text !== text) sent = { text, key: newKey() };
       const { auction } = await api("POST", "/api/auctions", {
-        body: { ...wanted, ...(image && { image }) },
+        body,
+        headers: { "Idempotency-Key": sent.key },
       });
       addOwn(auction.id);
       navigate(`/a/${auction.id}`);
     } catch (problem) {
+      if (problem.code === "key_reused") sent = {};
       setText(error, problem.message);
     } finally {
       send.removeAttribute("aria-disabled");
