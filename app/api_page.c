@@ -26,7 +26,10 @@ static bool text_of(struct qb_call *call, const char *name, char *text, size_t r
     char value[VALUE_BYTES];
 
     text[0] = '\0';
-    if (!qb_http_query(call->request, name, value, sizeof value)) return true;
+    enum qb_http_query found = qb_http_query(call->request, name, value, sizeof value);
+    if (found == QB_QUERY_ABSENT) return true;
+    if (found == QB_QUERY_BAD)
+        return wrong(call, name, "it is too long, or its percent-encoding is wrong.");
     size_t length = strlen(value);
     if (length >= room) return wrong(call, name, "it is too long.");
     if (!qb_form_is_text(value, length, false))

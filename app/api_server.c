@@ -57,11 +57,14 @@ void qb_api_websocket(struct qb_call *call)
     struct qb_identity identity = qb_call_identity(call);
     char ticket[QB_TICKET_BYTES];
 
-    bool has_ticket = qb_http_query(call->request, "ticket", ticket, sizeof ticket);
+    enum qb_http_query found = qb_http_query(call->request, "ticket", ticket, sizeof ticket);
     if (!qb_http_is_websocket(call->request))
         qb_call_fail(call, QB_API_NOT_FOUND);
-    else if (has_ticket && !qb_tickets_take(call->api->options.tickets, ticket, strlen(ticket),
-                                            qb_clock_mono_us(), &identity))
+    else if (found == QB_QUERY_BAD)
+        qb_call_fail(call, QB_API_BAD_TOKEN);
+    else if (found == QB_QUERY_GIVEN &&
+             !qb_tickets_take(call->api->options.tickets, ticket, strlen(ticket),
+                              qb_clock_mono_us(), &identity))
         qb_call_fail(call, QB_API_BAD_TOKEN);
     else if (qb_revoked_has(call->api->options.revoked, &identity))
         qb_call_fail(call, QB_API_BAD_TOKEN);

@@ -52,8 +52,8 @@ static bool decode_value(const char *bytes, size_t length, char *value, size_t r
     return true;
 }
 
-bool qb_http_query(const struct qb_http_request *request, const char *name, char *value,
-                   size_t room)
+enum qb_http_query qb_http_query(const struct qb_http_request *request, const char *name,
+                                 char *value, size_t room)
 {
     const char *query = &request->bytes[request->head.query.at];
     const char *end = query + request->head.query.length;
@@ -67,14 +67,16 @@ bool qb_http_query(const struct qb_http_request *request, const char *name, char
                      (length == name_length || query[name_length] == '=');
         if (is_it && length == name_length) {
             value[0] = '\0';
-            return true;
+            return QB_QUERY_GIVEN;
         }
         if (is_it) {
-            return decode_value(query + name_length + 1, length - name_length - 1, value, room);
+            const char *given = query + name_length + 1;
+            bool is_good = decode_value(given, length - name_length - 1, value, room);
+            return is_good ? QB_QUERY_GIVEN : QB_QUERY_BAD;
         }
         query = next + 1;
     }
-    return false;
+    return QB_QUERY_ABSENT;
 }
 
 /* Puts the text beside the request, among those that earlier calls have handed out. */

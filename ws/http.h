@@ -45,10 +45,15 @@ const char *qb_http_method_name(const struct qb_http_request *request);
  * control characters, dot segments or doubled slashes (those were refused). */
 const char *qb_http_path(const struct qb_http_request *request);
 
-/* Copies the decoded value of query parameter `name` into `value`. False if it is not there or
- * does not fit. */
-QB_MUST_USE bool qb_http_query(const struct qb_http_request *request, const char *name, char *value,
-                               size_t room);
+enum qb_http_query {
+    QB_QUERY_ABSENT,
+    QB_QUERY_GIVEN, /* maybe empty */
+    QB_QUERY_BAD,   /* it came, and cannot be decoded or does not fit */
+};
+
+/* Copies the decoded value of query parameter `name` into `value`, if it is given. */
+QB_MUST_USE enum qb_http_query qb_http_query(const struct qb_http_request *request,
+                                             const char *name, char *value, size_t room);
 
 /* The value of header `name` (lower case), without white space around it; null if it is not there.
  * Of a header that came several times, the values joined by ", ". Valid as long as the request. */

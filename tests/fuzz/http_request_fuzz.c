@@ -25,7 +25,8 @@ static void ask(const struct qb_http_request *request)
     for (size_t room = 1; room < 40; room += 13) {
         char *value = malloc(room);
         QB_ASSERT(value != NULL);
-        if (qb_http_query(request, "a", value, room)) QB_ASSERT(strlen(value) < room);
+        if (qb_http_query(request, "a", value, room) == QB_QUERY_GIVEN)
+            QB_ASSERT(strlen(value) < room);
         if (qb_http_cookie(request, "b", value, room)) QB_ASSERT(strlen(value) < room);
         free(value);
     }

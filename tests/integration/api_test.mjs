@@ -38,9 +38,11 @@ test('lists: filters, search, every page once, private ones nowhere', () => with
   const mine = () => server.call('GET', '/api/me/auctions?limit=100', { token: seller.token });
   await until(async () => ids(await mine()).includes(hidden), 'its seller finds it');
 
-  for (const query of ['limit=0', 'limit=x', 'sort=best', 'phase=never', 'after=abc', 'seller=UPPER']) {
+  for (const query of ['limit=0', 'limit=x', 'sort=best', 'phase=never', 'after=abc', 'seller=UPPER',
+    'after=%00', 'search=%', 'search=a%2', 'search=%zz', 'category=%c3%28', 'phase=live&sort=%00']) {
     const answer = await server.request('GET', `/api/auctions?${query}`);
     assert.deepEqual([answer.status, answer.body.code], [400, 'bad_query'], query);
+    assert.match(answer.body.detail, new RegExp(`^${/(\w+)=[^=]*$/.exec(query)[1]}: `), query);
   }
   const wild = await server.call('GET', `/api/auctions?search=${encodeURIComponent('%" OR 1=1 *')}`);
   assert.deepEqual(ids(wild), []);
