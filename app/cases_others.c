@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "app/cases_parts.h"
 #include "base/assert.h"
@@ -265,7 +266,7 @@ static bool is_payment_state(const struct qb_payment_step *step, const char *exp
 
     if (expected == NULL || seen == NULL) return false;
     bool is_refund = strcmp(expected, "REFUND_DUE") == 0 || strcmp(expected, "REFUNDED") == 0;
-    return strcmp(expected, seen) == 0 || (step->must_refund && is_refund);
+    return strcasecmp(expected, seen) == 0 || (step->must_refund && is_refund);
 }
 
 static enum qb_payment_event payment_event(const char *name)

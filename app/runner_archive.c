@@ -16,7 +16,8 @@ struct archive_query {
 };
 
 /* What the key has: its verdict, or that it was used for something else. */
-static void take_entry(struct archive_query *query, const struct qb_archived *archived)
+static void take_entry(struct archive_query *query, const struct qb_archived *archived,
+                       const struct qb_lot *lot)
 {
     const struct qb_request *request = query->request;
     struct qb_answer *answer = &query->answer;
@@ -25,6 +26,7 @@ static void take_entry(struct archive_query *query, const struct qb_archived *ar
 
     answer->seq = archived->seq;
     answer->verdict = archived->verdict;
+    if (answer->verdict.code == QB_VERDICT_BOUGHT) answer->verdict.price = lot->final_price;
     answer->reply = QB_REPLY_VERDICT;
     if (archived->verdict.code == QB_VERDICT_VOID) {
         answer->reply = QB_REPLY_VOID;
@@ -80,7 +82,7 @@ static void run_query(void *job, void *worker)
         result =
             store->entry_by_bid_id(worker, entry->auction, entry->bid_id, &archived, bytes, &error);
         if (result == QB_STORE_OK)
-            take_entry(query, &archived);
+            take_entry(query, &archived, &lot);
         else if (result == QB_STORE_NOT_FOUND)
             take_state(query, &lot);
     }

@@ -85,6 +85,7 @@ static void fill_answer(const struct qb_runner *runner, const struct qb_effect *
         .epoch = lot->epoch,
         .verdict = effect->verdict,
     };
+    if (effect->verdict.code == QB_VERDICT_BOUGHT) answer->verdict.price = lot->final_price;
     if (effect->reply == QB_REPLY_BUSY) answer->retry_after_ms = 250;
     if (effect->reply == QB_REPLY_UNAVAILABLE) answer->retry_after_ms = 1000;
     if (effect->reply == QB_REPLY_UNAVAILABLE && qb_runner_is_halted(runner, lot->auction))
@@ -148,15 +149,11 @@ static void notify(struct qb_runner *runner, qb_id user, const struct qb_text *t
 }
 
 /* A lowered reserve cuts a hidden maximum that would now meet it, and that bidder is told
- * (rules.md 3): the maximum is then one tick below the new reserve. */
+ * (rules.md 3). */
 static void tell_cut(struct qb_runner *runner, const struct qb_effect *effect)
 {
-    const struct qb_lot *lot = qb_auctioneer_lot(runner->auctioneer, effect->lot);
     struct qb_text text = {0};
 
-    if (effect->moment.leader == 0 || effect->moment.m1 != effect->entry->max - lot->rules.tick) {
-        return;
-    }
     qb_text_string(&text, "{\"on\":\"notice\"");
     qb_text_json_text(&text, "code", "maximum_cut");
     qb_text_json_id(&text, "auction", effect->entry->auction);
@@ -181,9 +178,7 @@ static void remember(struct qb_runner *runner, const struct qb_effect *effect)
     };
 
     qb_home_remember(runner, runner->lots[effect->lot], &item);
-    if (item.type == QB_ENTRY_RESERVE && item.verdict.code == QB_VERDICT_DONE) {
-        tell_cut(runner, effect);
-    }
+    if (item.verdict.is_maximum_cut && !effect->is_heard) tell_cut(runner, effect);
 }
 
 static void announce(struct qb_runner *runner, const struct qb_effect *effect)

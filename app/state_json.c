@@ -42,7 +42,8 @@ void qb_state_event_json(struct qb_text *text, const struct qb_lot *lot,
     qb_text_json_int(text, "t_ms", event->verdict.t_us / QB_MS_US);
     qb_text_json_text(text, "kind", kind_of(event));
     label(text, "label", lot, event->bidder);
-    amount(text, "price", event->verdict.price);
+    amount(text, "price",
+           event->verdict.code == QB_VERDICT_BOUGHT ? lot->final_price : event->verdict.price);
     qb_text_json_int(text, "bids", event->verdict.bids);
     qb_text_string(text, "}");
 }

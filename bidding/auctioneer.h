@@ -166,10 +166,10 @@ struct qb_effect {
     uint32_t ticket; /* APPEND, MARK, LOOKUP */
     uint64_t waiter; /* REPLY */
     uint64_t seq;
-    qb_id user;                   /* OUTBID, HOLD */
-    int64_t amount;               /* HOLD: 0 releases */
-    qb_time_us expires_us;        /* APPEND */
-    bool is_heard;                /* OVER: another replica's entry, which tells the winner */
+    qb_id user;            /* OUTBID, HOLD */
+    int64_t amount;        /* HOLD: 0 releases */
+    qb_time_us expires_us; /* APPEND */
+    bool is_heard;         /* ANNOUNCE, OVER: another replica's entry, which tells its people */
     const struct qb_entry *entry; /* APPEND, MARK, JOURNAL, ANNOUNCE (or null: several at once, of
                                      which only the moment is known), REPLY of a verdict; points
                                      into the auctioneer until the next step */

@@ -37,6 +37,7 @@ static void finish(struct qb_auctioneer *a, uint32_t lot, uint32_t ticket,
     effect->verdict = *verdict;
     effect->moment = t->moment;
     effect->entry = &t->entry;
+    effect->is_heard = t->is_heard;
     if (verdict->outbid != 0 && verdict->outbid != t->entry.bidder && !t->is_heard) {
         effect = qb_effect_emit(effects, QB_EFFECT_OUTBID, lot);
         effect->user = verdict->outbid;

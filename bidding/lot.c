@@ -326,6 +326,7 @@ struct qb_verdict qb_lot_fold(struct qb_lot *lot, const struct qb_entry *entry,
     QB_ASSERT(entry->seq != 1 || entry->type == QB_ENTRY_OPEN);
     const qb_time_us t_us = qb_lot_effective_time(lot, entry);
     const struct seen before = see(lot);
+    const int64_t m1 = lot->m1;
     enum qb_refusal refusal = fold_kind(lot, entry, t_us, records, record_count, &code);
     if (refusal != QB_REFUSAL_NONE) code = QB_VERDICT_REFUSED;
     bool has_effect = code != QB_VERDICT_REFUSED && code != QB_VERDICT_VOID;
@@ -348,6 +349,7 @@ struct qb_verdict qb_lot_fold(struct qb_lot *lot, const struct qb_entry *entry,
         .bids = lot->bids,
         .status = lot->status,
         .is_extended = entry->seq > 1 && after.ends_at_us != before.ends_at_us,
+        .is_maximum_cut = entry->type == QB_ENTRY_RESERVE && lot->m1 < m1,
         .is_public_change = has_effect && !is_same(&before, &after),
     };
     qb_lot_chain(lot, entry, &verdict);

@@ -92,6 +92,7 @@ struct qb_verdict {
     uint32_t bids;
     uint8_t status;
     bool is_extended;      /* the end moved */
+    bool is_maximum_cut;   /* the leader's maximum fell with the reserve; not archived */
     bool is_public_change; /* price, leader, count, end, status or reserve changed: announce */
 };
 
@@ -144,7 +145,8 @@ bool qb_lot_is_buy_now_open(const struct qb_lot *lot);
 bool qb_lot_is_over(const struct qb_lot *lot);
 
 /* The price if `bidder` (the leader) raised to `max`, by competition alone: never by the reserve,
- * which a preview must not disclose. QB_AMOUNT_NONE if the bidder does not lead. */
+ * which a preview must not disclose; with `show_max` below the reserve, the most that it can be:
+ * the maximum. QB_AMOUNT_NONE if the bidder does not lead. */
 int64_t qb_lot_preview_raise(const struct qb_lot *lot, qb_id bidder, int64_t max);
 
 /* The price for two best maxima (rules.md 2): m2 QB_AMOUNT_NONE: one bidder. */

@@ -105,6 +105,9 @@ int64_t qb_lot_minimum(const struct qb_lot *lot)
 int64_t qb_lot_preview_raise(const struct qb_lot *lot, qb_id bidder, int64_t max)
 {
     if (lot->leader == 0 || lot->leader != bidder) return QB_AMOUNT_NONE;
+    bool is_shown = lot->rules.reserve_style == QB_RESERVE_SHOW_MAX &&
+                    qb_lot_reserve_state(lot) == QB_RESERVE_NOT_MET;
+    if (is_shown) return larger(lot->price, max);
     if (lot->rules.self_raise == QB_SELF_RAISE_HOLD) return lot->price;
     int64_t m2 = lot->second != 0 ? lot->m2 : QB_AMOUNT_NONE;
     return larger(lot->price, by_competition(&lot->rules, max, m2));

@@ -55,10 +55,10 @@ struct qb_payment_step qb_payment_next(enum qb_payment_status status, enum qb_pa
 const char *qb_payment_status_name(enum qb_payment_status status)
 {
     static const char *const names[QB_PAYMENT_STATUS_COUNT] = {
-        [QB_PAYMENT_NONE] = NULL,           [QB_PAYMENT_PENDING] = "PENDING",
-        [QB_PAYMENT_PAID] = "PAID",         [QB_PAYMENT_FAILED] = "FAILED",
-        [QB_PAYMENT_EXPIRED] = "EXPIRED",   [QB_PAYMENT_CANCELLED] = "CANCELLED",
-        [QB_PAYMENT_REFUNDED] = "REFUNDED", [QB_PAYMENT_OFFERED] = "OFFERED",
+        [QB_PAYMENT_NONE] = NULL,           [QB_PAYMENT_PENDING] = "pending",
+        [QB_PAYMENT_PAID] = "paid",         [QB_PAYMENT_FAILED] = "failed",
+        [QB_PAYMENT_EXPIRED] = "expired",   [QB_PAYMENT_CANCELLED] = "cancelled",
+        [QB_PAYMENT_REFUNDED] = "refunded", [QB_PAYMENT_OFFERED] = "offered",
     };
 
     QB_ASSERT(status < QB_PAYMENT_STATUS_COUNT);

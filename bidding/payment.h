@@ -44,7 +44,7 @@ struct qb_payment_step {
 /* What `event` does to a payment in `status`. */
 struct qb_payment_step qb_payment_next(enum qb_payment_status status, enum qb_payment_event event);
 
-/* "PENDING" … or null for NONE. */
+/* The word on the wire: "pending" … or null for NONE. */
 const char *qb_payment_status_name(enum qb_payment_status status);
 /* "SOLD", "PAY_OK", "PAY_DECLINED", "PAY_RETRY", "DEADLINE", "CANCEL", "REFUND", "OFFER_NEXT" … */
 const char *qb_payment_event_name(enum qb_payment_event event);

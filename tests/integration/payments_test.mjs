@@ -20,7 +20,7 @@ function payments(server, account, count) {
   }, `${count} payments`);
 }
 
-const seen = (list) => list.map(({ auction, title, amount, currency, status, as }) => ({ auction, title, amount, currency, status: status.toLowerCase(), as }));
+const seen = (list) => list.map(({ auction, title, amount, currency, status, as }) => ({ auction, title, amount, currency, status, as }));
 
 test('sold: the winner is told, and both see the payment, also after a restart', () => withServer({}, async (server) => {
   const { seller, ann, bob, a, b } = await people(server);
@@ -61,12 +61,18 @@ test('buy now ends it at once for one buyer', () => withServer({}, async (server
   const both = await Promise.all([buy(a, 'a1'), buy(b, 'b1')]);
   const good = both.filter(({ ok }) => ok);
   assert.deepEqual([good.length, good[0].verdict], [1, 'bought']);
+  assert.equal(good[0].price, 5000, 'the price of the purchase');
   assert.equal(both.find(({ ok }) => !ok).error.code, 'ended');
   const end = await a.push('update', (update) => update.status === 'sold');
   assert.deepEqual([end.outcome, end.final_price, end.winner, end.buy_now], ['buy_now', 5000, good[0].label, null]);
   const buyer = both[0].ok ? ann : bob;
   assert.deepEqual((await payments(server, buyer, 1)).map(({ amount, as }) => [amount, as]), [[5000, 'buyer']]);
   assert.deepEqual(await payments(server, buyer === ann ? bob : ann, 0), []);
+  assert.equal(end.last.price, 5000);
+  const winner = both[0].ok ? a : b;
+  const key = both[0].ok ? 'a1' : 'b1';
+  assert.equal((await buy(winner, key)).price, 5000, 'a resend');
+  assert.equal((await winner.good({ do: 'resolve', auction, key })).price, 5000, 'and resolve');
   await Promise.all([a.close(), b.close()]);
 }));
 

@@ -48,6 +48,9 @@ int64_t model_price(const struct qb_rules *rules, int64_t reserve, int64_t m1, i
 int64_t model_preview_raise(const struct model *model, qb_id bidder, int64_t max)
 {
     if (bidder == 0 || bidder != model->view.leader) return QB_AMOUNT_NONE;
+    if (model->rules.reserve_style == QB_RESERVE_SHOW_MAX &&
+        model_reserve_state(model) == QB_RESERVE_NOT_MET)
+        return larger(model->view.price, max); /* the most: where the reserve is, nobody is told */
     if (model->rules.self_raise == QB_SELF_RAISE_HOLD) return model->view.price;
     return larger(model->view.price, competing(&model->rules, max, model->view.m2));
 }

@@ -48,6 +48,8 @@ QB_TEST(a_reserve_is_lowered_without_disclosing_a_maximum)
             lower(lowerings[i].reserve, world.rules.ends_at_us - lowerings[i].left_us);
         QB_EXPECT_EQ(verdict.refusal, lowerings[i].refusal, lowerings[i].says);
         QB_EXPECT_EQ(world.lot.m1, lowerings[i].m1, lowerings[i].says);
+        QB_EXPECT_EQ(verdict.is_maximum_cut, lowerings[i].m1 != lowerings[i].max,
+                     lowerings[i].says);
         QB_EXPECT_EQ(verdict.price, price, lowerings[i].says);
         QB_EXPECT(!verdict.is_public_change, "a probe shows nothing");
     }
@@ -94,6 +96,23 @@ QB_TEST(who_holds_raises_without_moving_the_price)
         QB_EXPECT_EQ(qb_lot_preview_raise(&world.lot, ANN, 9000), expected, "told before");
         QB_EXPECT_EQ(bid(ANN, 9000, 112 * S).price, expected, "as told");
         QB_EXPECT_EQ(qb_lot_preview_raise(&world.lot, BOB, 9500), NONE, "only for the leader");
+    }
+}
+
+QB_TEST(a_preview_tells_that_below_the_reserve_the_maximum_is_shown)
+{
+    for (int style = QB_SELF_RAISE_COMPLETE; style <= QB_SELF_RAISE_HOLD; style++) {
+        begin();
+        world.rules.self_raise = (uint8_t)style;
+        world.rules.reserve = 9000;
+        world.rules.reserve_style = QB_RESERVE_SHOW_MAX;
+        start();
+        (void)bid(ANN, 6000, 110 * S);
+        QB_EXPECT_EQ(qb_lot_preview_raise(&world.lot, ANN, 7000), 7000, "told before");
+        QB_EXPECT_EQ(bid(ANN, 7000, 111 * S).price, 7000, "as told");
+        QB_EXPECT_EQ(qb_lot_preview_raise(&world.lot, ANN, 9500), 9500, "not where the reserve is");
+        QB_EXPECT_EQ(bid(ANN, 9500, 112 * S).price, 9000, "never more than told");
+        QB_EXPECT_EQ(qb_lot_preview_raise(&world.lot, ANN, 9900), 9000, "met: by competition");
     }
 }
 

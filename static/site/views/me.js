@@ -43,8 +43,8 @@ function yourBid({ you, currency }) {
 }
 
 function paymentRow({ auction, title, amount, currency, status, as, deadline_ms }) {
-  const word = paymentWords[String(status).toLowerCase()] ?? status;
-  const isDue = String(status).toLowerCase() === "pending";
+  const word = paymentWords[status] ?? status;
+  const isDue = status === "pending";
   return h(
     "li",
     { class: "row" },
