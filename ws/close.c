@@ -37,7 +37,7 @@ static const char *advice(uint16_t code)
 {
     if (code == 1000) return "as you like";
     if (code == 1012) return "reconnect after `reconnect.after_ms`";
-    if (code == 1011 || code == 1013 || code / 100 == 41) return "back off, then reconnect";
+    if (code / 100 == 41) return "back off, then reconnect";
     if (code / 100 == 42) return "reconnect now";
     return "do not retry as you are";
 }

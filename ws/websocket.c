@@ -55,7 +55,7 @@ static enum qb_close check_start(const struct qb_websocket_parser *parser)
     if (opcode > QB_OPCODE_BINARY) return QB_CLOSE_PROTOCOL;
     if ((opcode == QB_OPCODE_CONTINUATION) != (parser->fragments > 0)) return QB_CLOSE_PROTOCOL;
     if (opcode == QB_OPCODE_BINARY) return QB_CLOSE_NOT_TEXT;
-    if (parser->fragments >= QB_WEBSOCKET_FRAGMENTS_MAX) return QB_CLOSE_POLICY;
+    if (parser->fragments >= QB_WEBSOCKET_FRAGMENTS_MAX) return QB_CLOSE_TOO_BIG;
     return QB_CLOSE_COUNT;
 }
 

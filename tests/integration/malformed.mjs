@@ -45,7 +45,7 @@ export const FRAMES = [
   ['2^62 bytes announced', frame(TEXT, '', { says: 2n ** 62n }), 1009],
   ['2^63 - 1 bytes announced', frame(TEXT, '', { says: 2n ** 63n - 1n }), 1009],
   ['fragments that grow too large', Buffer.concat([frame(0x01, 'x'.repeat(6000)), frame(0x80, '', { says: 10385 })]), 1009],
-  ['17 fragments', Buffer.concat([frame(0x01, '{'), ...Array.from({ length: 16 }, () => frame(0x00, ' '))]), 1008],
+  ['17 fragments', Buffer.concat([frame(0x01, '{'), ...Array.from({ length: 16 }, () => frame(0x00, ' '))]), 1009],
   ['a stray continuation byte', frame(TEXT, bytes(0x80)), 1007],
   ['an overlong slash', frame(TEXT, bytes(0xc0, 0xaf)), 1007],
   ['an overlong three-byte form', frame(TEXT, bytes(0xe0, 0x80, 0xaf)), 1007],

@@ -62,6 +62,26 @@ test('frames right behind the handshake are taken in their order', () => withSer
     for (let i = 0; i < 50; i++) await Promise.all([run(), run(), run(), run()]);
   }));
 
+test('what a page meets in ordinary use leaves the connection open, all else closes it', () => withServer({}, async (server) => {
+  const second = 'GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n';
+  const post = (path, ...lines) => ['POST ' + path + ' HTTP/1.1', 'Host: x', ...lines, '', ''].join('\r\n');
+  const rows = [
+    [401, true, 'GET /api/me HTTP/1.1\r\nHost: x\r\n\r\n'],
+    [404, true, 'GET /api/nothing HTTP/1.1\r\nHost: x\r\n\r\n'],
+    [400, false, 'GET /api/auctions?limit=0 HTTP/1.1\r\nHost: x\r\n\r\n'],
+    [405, false, post('/api/time', 'Content-Length: 0')],
+    [415, false, post('/api/users', 'Content-Length: 2') + '{}'],
+    [501, false, post('/api/users', 'Transfer-Encoding: chunked') + '0\r\n\r\n'],
+    [404, false, handshake({ line: 'GET /elsewhere HTTP/1.1' })],
+  ];
+  for (const [status, isOpen, request] of rows) {
+    const got = (await exchange(server.port, [request + second], () => false)).toString();
+    const answers = got.match(/HTTP\/1\.1 \d+/g);
+    assert.deepEqual(answers, [`HTTP/1.1 ${status}`, ...(isOpen ? ['HTTP/1.1 200'] : [])], request);
+    assert.equal(/Connection: keep-alive/.test(got), isOpen, request);
+  }
+}));
+
 test(`${FRAMES.length + MESSAGES.length + REQUESTS.length} malformed inputs, each with its exact answer`,
   { timeout: 240000 }, () => withServer({ 'connections-per-address': 1000, 'connections-per-user': 1000 }, async (server) => {
     assert.ok(FRAMES.length + MESSAGES.length + REQUESTS.length >= 100);

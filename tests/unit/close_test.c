@@ -32,7 +32,6 @@ QB_TEST(codes_say_what_to_do)
     } rows[] = {
         {"do not retry", QB_CLOSE_TOKEN_EXPIRED, 4001},
         {"do not retry", QB_CLOSE_LOGGED_OUT, 4002},
-        {"back off", QB_CLOSE_TOO_MANY, 4103},
         {"reconnect", QB_CLOSE_SLOW_READER, 4201},
         {"reconnect", QB_CLOSE_NO_PONG, 4202},
         {"reconnect", QB_CLOSE_ROLES_CHANGED, 4203},
