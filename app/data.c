@@ -6,15 +6,29 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "storage/folder_lock.h"
 #include "storage/journal_sqlite.h"
 #include "storage/migrate.h"
 #include "storage/store_sqlite.h"
 
-static void checkpoint(void *context)
+/* The database's log is kept small by checkpoints, which readers and a steady load can hold up; at
+ * its limit it is emptied, which bids wait for. */
+static void tend_log(void *context, bool is_due)
 {
     struct qb_data *data = context;
-    qb_sqlite_checkpoint(qb_store_sql_link(data->link));
+    struct qb_sql_link *sql = qb_store_sql_link(data->link);
+    int64_t bytes = qb_sqlite_log_bytes(sql);
+    int64_t now_us = qb_clock_mono_us();
+
+    if (bytes > data->log_bytes_max && now_us >= data->log_retry_us) {
+        /* Held up by a long reader, such as a backup, it is not tried with every batch. */
+        if (!qb_sqlite_log_empty(sql)) data->log_retry_us = now_us + QB_SECOND_US;
+        bytes = qb_sqlite_log_bytes(sql);
+    } else if (is_due) {
+        qb_sqlite_checkpoint(sql);
+    }
+    qb_metric_set(QB_METRIC_wal_bytes, NULL, bytes);
 }
 
 static void tell_frozen(void *context, qb_id auction)
@@ -87,10 +101,11 @@ static bool open_parts(struct qb_data *data, const struct qb_settings *settings,
         .store = data->store->ops,
         .link = data->link,
         .items_max = (size_t)settings->archive_batch,
-        .idle = checkpoint,
+        .between = tend_log,
         .frozen = tell_frozen,
         .context = data,
     };
+    data->log_bytes_max = settings->wal_bytes_max;
     data->archive = qb_archive_new(&archive);
     return archive_rest(data, error) && forget_unopened(data, error);
 }

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "app/settings.h"
 #include "base/error.h"
@@ -25,6 +26,8 @@ struct qb_data {
     void (*frozen)(void *context, qb_id auction);
     void *frozen_context;
     size_t migrated;
+    int64_t log_bytes_max; /* of the database's log */
+    int64_t log_retry_us;  /* monotonic: not emptied before */
 };
 
 /* Locks the folder, opens and migrates; archives what a crash left in the journal. False with

@@ -12,8 +12,9 @@
 #include "base/metrics.h"
 #include "base/text.h"
 
-#define CACHED_MAX 4096 /* beyond, all are let go and read again as they are needed */
-#define RETRY_US   (QB_SECOND_US / 2)
+#define CACHED_MAX  4096 /* beyond, all are let go and read again as they are needed */
+#define RETRY_US    (QB_SECOND_US / 2)
+#define DUE_ENTRIES 5000
 
 /* The folded state of one auction, as archived. */
 struct cached {
@@ -337,7 +338,7 @@ static void *archive_all(void *argument)
     struct qb_archiver *archiver = argument;
     struct qb_archive *archive = archiver->archive;
     size_t count = 1;
-    size_t since_idle = 0;
+    size_t since_due = 0;
 
     while (!atomic_load(&archiver->is_ending) || count > 0) {
         struct qb_error error = {""};
@@ -347,10 +348,11 @@ static void *archive_all(void *argument)
             if (atomic_load(&archiver->is_ending)) break; /* the next start goes on */
             qb_clock_sleep_us(RETRY_US);
         }
-        since_idle += count;
-        if (archive->options.idle == NULL || (count > 0 && since_idle < 5000)) continue;
-        if (since_idle > 0) archive->options.idle(archive->options.context);
-        since_idle = 0;
+        since_due += count;
+        bool is_due = since_due > 0 && (count == 0 || since_due >= DUE_ENTRIES);
+        if (archive->options.between != NULL)
+            archive->options.between(archive->options.context, is_due);
+        if (is_due) since_due = 0;
     }
     return NULL;
 }

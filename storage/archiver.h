@@ -25,9 +25,11 @@ struct qb_archiver;
 struct qb_archive_options {
     struct qb_journal *journal;
     const struct qb_store_ops *store;
-    struct qb_store_link *link;  /* used by the archive alone */
-    size_t items_max;            /* of a batch */
-    void (*idle)(void *context); /* called between batches: a checkpoint, say; may be null */
+    struct qb_store_link *link; /* used by the archive alone */
+    size_t items_max;           /* of a batch */
+    /* Called between batches, on the archiver's thread; may be null. `is_due`: nothing more came
+     * for a moment, or much has come since it was due: time for a checkpoint, say. */
+    void (*between)(void *context, bool is_due);
     /* For each entry that goes beside: the auction shall take no more. On the archiver's thread;
      * may be null. */
     void (*frozen)(void *context, qb_id auction);

@@ -2,13 +2,16 @@
 
 #include <pthread.h>
 #include <sqlite3.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/assert.h"
 
 #define STATEMENTS_MAX  96
 #define BUSY_TIMEOUT_MS 5000 /* another process, such as a backup tool */
+#define EMPTY_WAIT_MS   50   /* for readers, while no bid is committed */
 
 struct qb_database {
     pthread_mutex_t writing;
@@ -283,4 +286,28 @@ void qb_sqlite_checkpoint(struct qb_sql_link *link)
 {
     (void)sqlite3_wal_checkpoint_v2(mine(link)->handle, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL,
                                     NULL);
+}
+
+int64_t qb_sqlite_log_bytes(struct qb_sql_link *link)
+{
+    const struct qb_database *database = mine(link)->database;
+    char path[sizeof database->path + 4];
+    struct stat file;
+
+    (void)snprintf(path, sizeof path, "%s-wal", database->path);
+    return stat(path, &file) == 0 ? (int64_t)file.st_size : 0;
+}
+
+bool qb_sqlite_log_empty(struct qb_sql_link *link)
+{
+    struct sqlite *sqlite = mine(link);
+
+    qb_sqlite_checkpoint(link); /* most of the work, while writers go on */
+    (void)pthread_mutex_lock(&sqlite->database->writing);
+    (void)sqlite3_busy_timeout(sqlite->handle, EMPTY_WAIT_MS);
+    int result =
+        sqlite3_wal_checkpoint_v2(sqlite->handle, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    (void)sqlite3_busy_timeout(sqlite->handle, BUSY_TIMEOUT_MS);
+    (void)pthread_mutex_unlock(&sqlite->database->writing);
+    return result == SQLITE_OK;
 }

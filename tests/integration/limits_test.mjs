@@ -1,7 +1,7 @@
 // Every limit, one beyond it: a clear code, and when to come back.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -47,6 +47,29 @@ test('a refused bid leaves the whole limit for others at once', () => withAdmin(
   await a.refused({ do: 'bid', auction: first, max: 950, currency: 'USD', key: 'a5' }, 'limit');
   await Promise.all([a, b].map((c) => c.close()));
 }));
+
+test('the log of the database stays within its limit under a steady load', () => withServer(
+  { 'wal-bytes-max': 1048576, 'bids-per-minute': 200, 'messages-per-second': 1000, 'messages-burst': 1000 }, async (server) => {
+    const seller = await server.account('seller');
+    const log = join(server.folder, 'quickbid.db-wal');
+    let most = 0;
+    const lane = async (name) => {
+      const auction = await server.auction(seller);
+      const client = await Client.connect(server, await server.account(name));
+      for (let i = 0; i < 150; i++) {
+        assert.equal((await client.bid(auction, 1000 + 100 * i, `k${i}`)).ok, true);
+        most = Math.max(most, statSync(log).size);
+      }
+      await client.close();
+    };
+    await Promise.all(['ann', 'bob', 'cat'].map(lane));
+    assert.ok(most < 3000000, `${most} bytes`);
+    await until(async () => {
+      const { body } = await server.request('GET', '/metrics');
+      const bytes = Number(/^quickbid_wal_bytes (\d+)/m.exec(body)[1]);
+      return bytes > 0 && bytes <= 1048576 + 200000;
+    }, 'the metric');
+  }));
 
 test('the 101st login attempt within 15 minutes is refused', { timeout: 120000 }, () => withServer({}, async (server) => {
   const ann = await server.account('ann'); // the first attempt

@@ -73,6 +73,44 @@ QB_TEST(what_is_rolled_back_never_was)
     end();
 }
 
+static void write_much(struct qb_error *error)
+{
+    for (int i = 0; i < 50; i++) {
+        qb_must(qb_sql_begin(link_to, error), error->text);
+        qb_must(qb_sql_run(link_to,
+                           "INSERT INTO journal (auction, seq, epoch, bytes) "
+                           "VALUES (1, 1, 1, zeroblob(20000))",
+                           error),
+                error->text);
+        qb_must(qb_sql_finish(link_to, true, error), error->text);
+    }
+}
+
+QB_TEST(the_log_is_emptied_as_soon_as_nobody_reads_an_old_state)
+{
+    struct qb_error error = {""};
+
+    open_new();
+    struct qb_sql_link *reader = qb_sqlite_open(database, &error);
+    write_much(&error);
+    struct qb_statement *query = qb_sql(reader, "SELECT position FROM journal");
+    QB_EXPECT_EQ(qb_step(query, &error), QB_STEP_ROW, "a reader begins");
+    write_much(&error);
+    int64_t bytes = qb_sqlite_log_bytes(link_to);
+    QB_EXPECT(bytes > 1000000, "the log has grown");
+    QB_EXPECT(!qb_sqlite_log_empty(link_to), "the reader needs it");
+    write_much(&error);
+    QB_EXPECT(qb_sqlite_log_bytes(link_to) >= bytes, "and writers go on");
+    qb_sql_end(query);
+    QB_EXPECT(qb_sqlite_log_empty(link_to), "now it can be emptied");
+    QB_EXPECT_EQ(qb_sqlite_log_bytes(link_to), 0, "and is");
+    query = qb_sql(link_to, "SELECT count(*) FROM journal");
+    QB_EXPECT_EQ(qb_step(query, &error), QB_STEP_ROW, "read");
+    QB_EXPECT_EQ(qb_column_int(query, 0), 150, "all is in the database");
+    qb_sql_close(&reader);
+    end();
+}
+
 QB_TEST(a_taken_value_is_told_apart_from_a_failure)
 {
     struct qb_error error = {""};
