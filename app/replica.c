@@ -160,6 +160,7 @@ static struct qb_edge_options edge_options(struct qb_io *io, int listen_fd)
         .messages_burst = (uint32_t)s->messages_burst,
         .watches_max = (uint32_t)s->watches_max,
         .outbox_bytes_max = (uint32_t)s->outbox_bytes_max,
+        .socket_send_bytes = (uint32_t)s->socket_send_bytes,
         .first_command_ms = (uint32_t)s->first_command_ms,
         .ping_ms = (uint32_t)s->ping_ms,
         .pong_ms = (uint32_t)s->pong_ms,

@@ -89,8 +89,9 @@ struct qb_edge_options {
     uint32_t message_bytes_max;
     uint32_t messages_per_second; /* per connection */
     uint32_t messages_burst;
-    uint32_t watches_max;      /* per connection */
-    uint32_t outbox_bytes_max; /* answers waiting per connection */
+    uint32_t watches_max;       /* per connection */
+    uint32_t outbox_bytes_max;  /* answers waiting per connection */
+    uint32_t socket_send_bytes; /* that the kernel keeps for a slow socket */
     uint32_t first_command_ms;
     uint32_t ping_ms;
     uint32_t pong_ms;

@@ -126,11 +126,14 @@ static bool take_token(struct qb_listener *listener, int64_t now_us)
     return true;
 }
 
-static void set_options(int fd)
+/* Left alone, the kernel keeps up to 4 MiB for a socket that nobody reads. */
+static void set_options(int fd, uint32_t send_bytes)
 {
     static const int on = 1;
     static const int unacked_ms = UNACKED_MS;
+    const int kept_bytes = (int)send_bytes;
 
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &kept_bytes, sizeof kept_bytes);
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
     (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacked_ms, sizeof unacked_ms);
@@ -159,7 +162,7 @@ static void take_in(struct qb_listener *listener, int fd, const struct sockaddr_
                   "Too many connections come from your address. Close some, then try again.");
         return;
     }
-    set_options(fd);
+    set_options(fd, options->socket_send_bytes);
     if (!qb_server_adopt(listener->server, fd, &peer)) qb_listener_left(&peer);
 }
 
