@@ -1,11 +1,16 @@
 // What ends by the clock: silence after a handshake, a client that answers no ping, slow heads.
 import assert from 'node:assert/strict';
+import { createPrivateKey, sign } from 'node:crypto';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
+import { join } from 'node:path';
 import test from 'node:test';
 import WebSocket from 'ws';
 import { Client } from './client.mjs';
 import { until, withServer } from './kit.mjs';
+
+const PKCS8_ED25519 = Buffer.from('302e020100300506032b657004220420', 'hex'); // before the seed
 
 test('who says nothing valid within the first seconds is let go, who does stays', () => withServer(
   { 'first-command-ms': 300 }, async (server) => {
@@ -22,6 +27,34 @@ test('who says nothing valid within the first seconds is let go, who does stays'
     known.terminate();
     await watcher.close();
   }));
+
+// `token` with another end, signed with the server's own key.
+function endingAt(server, token, second) {
+  const [header, payload] = token.split('.');
+  const claims = { ...JSON.parse(Buffer.from(payload, 'base64url')), exp: second };
+  const seed = Buffer.from(readFileSync(join(server.folder, 'token.key'), 'utf8').trim(), 'hex');
+  const key = createPrivateKey({ key: Buffer.concat([PKCS8_ED25519, seed]), format: 'der', type: 'pkcs8' });
+  const signed = `${header}.${Buffer.from(JSON.stringify(claims)).toString('base64url')}`;
+  return `${signed}.${sign(null, Buffer.from(signed), key).toString('base64url')}`;
+}
+
+test('a connection ends with its token, unless a newer one came', { timeout: 60000 }, () => withServer({}, async (server) => {
+  const ann = await server.account('ann');
+  const second = Math.floor(Date.now() / 1000) + 3;
+  const short = endingAt(server, ann.token, second);
+  const [ends, renews, visitor] = [await Client.connect(server, { token: short }), await Client.connect(server, { token: short }),
+    await Client.connect(server)];
+  await Promise.all([ends, renews, visitor].map((client) => client.good({ do: 'ping' })));
+  assert.equal((await renews.good({ do: 'auth', token: ann.token })).user, ann.id);
+  assert.equal(ends.closed, null, 'not before its time');
+  await until(() => ends.closed !== null, 'it ends');
+  assert.equal(ends.closed, 4001);
+  const lateMs = Date.now() - second * 1000;
+  assert.ok(lateMs >= 0 && lateMs < 5000, `${lateMs} ms after its end`);
+  await renews.good({ do: 'ping' });
+  assert.deepEqual([renews.closed, visitor.closed], [null, null]);
+  await Promise.all([renews, visitor].map((client) => client.close()));
+}));
 
 test('a client that answers no ping is closed, one that does is not', () => withServer(
   { 'ping-ms': 200, 'pong-ms': 300 }, async (server) => {

@@ -21,6 +21,30 @@ QB_TEST(an_answer_waits_until_its_entry_is_durable)
     end("two bids");
 }
 
+QB_TEST(what_a_leader_stands_for_is_held_until_the_lead_is_lost)
+{
+    begin(64, 8);
+    (void)bid(ANN, 3000, "a");
+    answer_call(QB_APPEND_DONE);
+    QB_EXPECT_EQ(world.held[ANN], 0, "nothing is held that is not durable");
+    make_durable(2);
+    QB_EXPECT_EQ(world.held[ANN], 3000, "the whole maximum");
+    (void)bid(ANN, 4000, "b");
+    (void)bid(BOB, 3500, "c");
+    settle();
+    QB_EXPECT_EQ(world.held[ANN], 4000, "a raise");
+    QB_EXPECT_EQ(world.held[BOB], 0, "outbid at once");
+    (void)bid(BOB, 9000, "d");
+    settle();
+    QB_EXPECT_EQ(world.held[ANN], 0, "outbid");
+    QB_EXPECT_EQ(world.held[BOB], 9000, "leads");
+    world.now_us = 300 * S;
+    tick();
+    settle();
+    QB_EXPECT_EQ(world.held[BOB], 0, "over: it is a debt now");
+    end("held");
+}
+
 QB_TEST(an_early_refusal_is_answered_when_the_state_it_rests_on_is_durable)
 {
     begin(64, 8);

@@ -63,6 +63,8 @@ static struct world {
     uint64_t looking_seq[ENTRIES_MAX];
     size_t looking_count;
     int outbid_ann;
+    int64_t held[CAT + 1]; /* by bidder: the newest exposure */
+    uint64_t held_seq[CAT + 1];
     int over;
     int over_heard;     /* of those, by another replica's entry */
     uint64_t announced; /* the newest announced seq */
@@ -138,6 +140,10 @@ static void carry_out(const struct qb_effect *effect)
         if (effect->is_heard) world.over_heard++;
         break;
     case QB_EFFECT_HOLD:
+        if (effect->seq < world.held_seq[effect->user]) world.is_broken = true;
+        if (effect->entry != NULL) world.is_broken = true;
+        world.held[effect->user] = effect->amount;
+        world.held_seq[effect->user] = effect->seq;
         break;
     }
 }

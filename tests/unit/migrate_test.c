@@ -118,6 +118,24 @@ QB_TEST(a_migration_that_fails_leaves_nothing)
     end();
 }
 
+QB_TEST(a_migration_whose_commit_fails_leaves_nothing)
+{
+    struct qb_migration broken[3];
+    struct qb_error error = {""};
+
+    (void)memcpy(broken, migrations, sizeof broken);
+    broken[1].sql = "CREATE TABLE b (x INTEGER REFERENCES b (y) DEFERRABLE INITIALLY DEFERRED, "
+                    "y INTEGER UNIQUE); INSERT INTO b VALUES (1, 2); INSERT INTO a VALUES (2);";
+    open_new();
+    expect_refused(broken, 3, "migration 0002_b.sql: ");
+    expect_refused(broken, 3, "FOREIGN KEY constraint failed");
+    QB_EXPECT_EQ(number("SELECT count(*) FROM migrations"), 1, "the one before it stays");
+    QB_EXPECT_EQ(number("SELECT count(*) FROM a"), 0, "none of its rows");
+    QB_EXPECT_EQ(number("SELECT count(*) FROM sqlite_schema WHERE name = 'b'"), 0, "nor its table");
+    QB_EXPECT(qb_migrate(link_to, migrations, 3, NULL, &error), "mended, it goes on");
+    end();
+}
+
 QB_TEST(those_of_the_program_are_numbered_without_gaps)
 {
     size_t count = 0;
