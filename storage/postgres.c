@@ -289,6 +289,17 @@ static enum qb_step step(struct qb_statement *statement, struct qb_error *error)
     return QB_STEP_DONE;
 }
 
+static bool hold(struct qb_sql_link *link, int64_t id, struct qb_error *error)
+{
+    struct qb_statement *query = statement_of(link, "SELECT pg_advisory_xact_lock(?)");
+
+    QB_ASSERT(mine(link)->server.is_writing);
+    bind_int(query, 1, id);
+    bool is_held = step(query, error) == QB_STEP_ROW;
+    end(query);
+    return is_held;
+}
+
 static const char *value_of(struct qb_statement *statement, int at, size_t *length)
 {
     struct postgres_statement *mine_too = (struct postgres_statement *)statement;
@@ -328,6 +339,7 @@ static const struct qb_sql_driver driver = {
     .finish = finish,
     .run = run,
     .lock = lock,
+    .hold = hold,
     .changes = changes,
     .statement = statement_of,
     .bind_int = bind_int,

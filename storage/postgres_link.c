@@ -134,6 +134,12 @@ bool qb_postgres_send(struct qb_postgres_link *link, const char *sql, int64_t li
     return qb_postgres_outcome(qb_postgres_collect(link, limit_us, error), error) == QB_STEP_DONE;
 }
 
+static void ignore_notice(void *context, const PGresult *result)
+{
+    (void)context;
+    (void)result;
+}
+
 static bool connect_now(struct qb_postgres_link *link, struct qb_error *error)
 {
     const char *const names[] = {"dbname",
@@ -159,6 +165,7 @@ static bool connect_now(struct qb_postgres_link *link, struct qb_error *error)
         return false;
     }
     link->connections++;
+    (void)PQsetNoticeReceiver(link->connection, ignore_notice, NULL); /* else: standard error */
     return qb_postgres_send(link, qb_postgres_setup, QB_POSTGRES_ANSWER_US, error);
 }
 

@@ -30,6 +30,11 @@ bool qb_sql_lock(struct qb_sql_link *link, bool do_lock, struct qb_error *error)
     return link->driver->lock(link, do_lock, error);
 }
 
+bool qb_sql_hold(struct qb_sql_link *link, int64_t id, struct qb_error *error)
+{
+    return link->driver->hold(link, id, error);
+}
+
 int64_t qb_sql_changes(struct qb_sql_link *link)
 {
     return link->driver->changes(link);

@@ -37,6 +37,7 @@ struct qb_sql_driver {
     bool (*finish)(struct qb_sql_link *link, bool do_commit, struct qb_error *error);
     bool (*run)(struct qb_sql_link *link, const char *sql, struct qb_error *error);
     bool (*lock)(struct qb_sql_link *link, bool do_lock, struct qb_error *error);
+    bool (*hold)(struct qb_sql_link *link, int64_t id, struct qb_error *error);
     int64_t (*changes)(struct qb_sql_link *link);
     struct qb_statement *(*statement)(struct qb_sql_link *link, const char *sql);
     void (*bind_int)(struct qb_statement *statement, int at, int64_t value);
@@ -71,6 +72,10 @@ QB_MUST_USE bool qb_sql_run(struct qb_sql_link *link, const char *sql, struct qb
 
 /* Holds other programs that take this lock off this database, until it is given back. */
 QB_MUST_USE bool qb_sql_lock(struct qb_sql_link *link, bool do_lock, struct qb_error *error);
+
+/* Within a transaction: others that hold the same `id` wait for its end. For what is counted before
+ * it is added to. */
+QB_MUST_USE bool qb_sql_hold(struct qb_sql_link *link, int64_t id, struct qb_error *error);
 
 /* Rows changed by the last statement. */
 int64_t qb_sql_changes(struct qb_sql_link *link);

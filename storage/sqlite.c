@@ -136,6 +136,15 @@ static bool lock(struct qb_sql_link *link, bool do_lock, struct qb_error *error)
     return true;
 }
 
+/* There is one writer at a time. */
+static bool hold(struct qb_sql_link *link, int64_t id, struct qb_error *error)
+{
+    (void)id;
+    (void)error;
+    QB_ASSERT(mine(link)->is_writing);
+    return true;
+}
+
 static int64_t changes(struct qb_sql_link *link)
 {
     return sqlite3_changes64(mine(link)->handle);
@@ -242,6 +251,7 @@ static const struct qb_sql_driver driver = {
     .finish = finish,
     .run = run,
     .lock = lock,
+    .hold = hold,
     .changes = changes,
     .statement = prepare,
     .bind_int = bind_int,

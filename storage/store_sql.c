@@ -21,16 +21,21 @@ enum qb_store_result qb_store_step(struct qb_store_link *link, struct qb_stateme
     return qb_sql_changes(link->sql) > 0 ? QB_STORE_OK : if_none;
 }
 
+enum qb_store_result qb_store_settle(struct qb_store_link *link, enum qb_store_result result,
+                                     bool do_keep, struct qb_error *error)
+{
+    struct qb_error ignored; /* of a rollback: why it came to that is said already */
+    bool is_ended = qb_sql_finish(link->sql, do_keep, do_keep ? error : &ignored);
+
+    return do_keep && !is_ended ? QB_STORE_FAILED : result;
+}
+
 enum qb_store_result qb_store_write(struct qb_store_link *link, struct qb_statement *statement,
                                     enum qb_store_result if_none, struct qb_error *error)
 {
-    struct qb_error ignored;
-
     if (!qb_sql_begin(link->sql, error)) return QB_STORE_FAILED;
     enum qb_store_result result = qb_store_step(link, statement, if_none, error);
-    bool is_done = result == QB_STORE_OK || result == if_none;
-    bool is_committed = qb_sql_finish(link->sql, is_done, is_done ? error : &ignored);
-    return is_done && !is_committed ? QB_STORE_FAILED : result;
+    return qb_store_settle(link, result, result == QB_STORE_OK || result == if_none, error);
 }
 
 static struct qb_store_link *open_link(struct qb_store *store, struct qb_error *error)

@@ -116,6 +116,7 @@ static enum qb_store_result judge(struct qb_store_link *link, const struct qb_li
     enum qb_store_result result = QB_STORE_OK;
 
     if (terms == NULL) return result;
+    if (!qb_sql_hold(link->sql, (int64_t)listing->seller, error)) return QB_STORE_FAILED;
     if (terms->live_max > 0) result = judge_live(link, listing, terms, error);
     if (result == QB_STORE_OK && terms->day_max > 0)
         result = judge_day(link, listing, terms, error);
@@ -126,15 +127,11 @@ enum qb_store_result qb_store_listing_add(struct qb_store_link *link,
                                           const struct qb_listing *listing,
                                           struct qb_listing_terms *terms, struct qb_error *error)
 {
-    struct qb_error ignored;
-
     if (!qb_sql_begin(link->sql, error)) return QB_STORE_FAILED;
     enum qb_store_result result = judge(link, listing, terms, error);
     if (result == QB_STORE_OK) result = insert_listing(link, listing, terms, error);
     if (result == QB_STORE_OK) result = insert_words(link, listing, error);
-    bool is_done = result == QB_STORE_OK;
-    bool is_committed = qb_sql_finish(link->sql, is_done, is_done ? error : &ignored);
-    return is_done && !is_committed ? QB_STORE_FAILED : result;
+    return qb_store_settle(link, result, result == QB_STORE_OK, error);
 }
 
 enum qb_store_result qb_store_listing_by_key(struct qb_store_link *link, qb_id seller,
@@ -263,7 +260,11 @@ enum qb_store_result qb_store_watch_set(struct qb_store_link *link, qb_id user, 
     qb_bind_int(change, 1, (int64_t)user);
     qb_bind_int(change, 2, (int64_t)auction);
     qb_bind_int(change, 3, WATCHES_MAX);
-    enum qb_store_result result = qb_store_write(link, change, QB_STORE_NOT_FOUND, error);
+    if (!qb_sql_begin(link->sql, error)) return QB_STORE_FAILED;
+    enum qb_store_result result = qb_sql_hold(link->sql, (int64_t)user, error)
+                                      ? qb_store_step(link, change, QB_STORE_NOT_FOUND, error)
+                                      : QB_STORE_FAILED;
+    result = qb_store_settle(link, result, result == QB_STORE_OK, error);
     if (result != QB_STORE_NOT_FOUND) return result;
     struct qb_statement *look =
         qb_sql(link->sql, "SELECT EXISTS (SELECT 1 FROM watches WHERE \"user\" = ?1 AND auction = "

@@ -14,7 +14,10 @@ struct qb_store_link {
  * insert that meets a taken value with ON CONFLICT DO NOTHING, NOT_FOUND of an update. */
 enum qb_store_result qb_store_step(struct qb_store_link *link, struct qb_statement *statement,
                                    enum qb_store_result if_none, struct qb_error *error);
-/* The same in a transaction of its own. */
+/* Ends a transaction: `result`, or FAILED when it was to be kept and was not. */
+enum qb_store_result qb_store_settle(struct qb_store_link *link, enum qb_store_result result,
+                                     bool do_keep, struct qb_error *error);
+/* qb_store_step() in a transaction of its own. */
 enum qb_store_result qb_store_write(struct qb_store_link *link, struct qb_statement *statement,
                                     enum qb_store_result if_none, struct qb_error *error);
 

@@ -1,6 +1,7 @@
 /*
  * The store on Postgres, held to the contract of every store: each store in a schema of its own.
  */
+#include <pthread.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -265,6 +266,55 @@ QB_TEST(a_server_that_hangs_holds_nobody_for_long)
     QB_EXPECT(strstr(error.text, "timeout") != NULL, error.text);
     qb_stack_thaw("postgres");
     QB_EXPECT_EQ(find_sal_again(link, &error), QB_STORE_NOT_FOUND, error.text);
+    close_all(&link);
+}
+
+enum { SELLERS_THREADS = 4, LISTINGS_EACH = 20, LIVE_MAX = 10 };
+
+struct seller {
+    pthread_t thread;
+    qb_id first;
+    size_t added;
+    size_t full;
+};
+
+static void *list_things(void *context)
+{
+    struct seller *seller = context;
+    struct qb_error error = {""};
+    struct qb_store_link *link = store->ops->open(store, &error);
+
+    must(link != NULL, error.text);
+    for (qb_id id = seller->first; id < seller->first + LISTINGS_EACH; id++) {
+        struct qb_listing_terms terms = {.live_max = LIVE_MAX};
+        const struct qb_listing listing = store_listing(id, "A thing");
+        enum qb_store_result result = store->ops->listing_add(link, &listing, &terms, &error);
+        if (result == QB_STORE_OK) seller->added++;
+        if (result == QB_STORE_FULL) seller->full++;
+    }
+    store->ops->close(&link);
+    return NULL;
+}
+
+QB_TEST(a_limit_holds_when_several_add_at_once)
+{
+    struct seller sellers[SELLERS_THREADS] = {0};
+    struct qb_store_link *link = open_new();
+    size_t added = 0;
+    size_t full = 0;
+
+    store_add_users(&subject, link);
+    for (size_t i = 0; i < SELLERS_THREADS; i++) {
+        sellers[i].first = 1000 * (i + 1);
+        must(pthread_create(&sellers[i].thread, NULL, list_things, &sellers[i]) == 0, "a thread");
+    }
+    for (size_t i = 0; i < SELLERS_THREADS; i++) {
+        (void)pthread_join(sellers[i].thread, NULL);
+        added += sellers[i].added;
+        full += sellers[i].full;
+    }
+    QB_EXPECT_EQ(added, LIVE_MAX, "as many as may be");
+    QB_EXPECT_EQ(full, SELLERS_THREADS * LISTINGS_EACH - LIVE_MAX, "and the rest was refused");
     close_all(&link);
 }
 
