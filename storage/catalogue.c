@@ -1,0 +1,193 @@
+#include "storage/catalogue.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "base/map.h"
+#include "base/metrics.h"
+
+struct entry {
+    qb_id auction;
+    struct qb_frame *frame;
+    int64_t until_us;
+    struct entry *newer; /* in a ring through the catalogue's own entry, by when it was asked for */
+    struct entry *older;
+};
+
+/* A load under way; lives in its loader's call, which ends after the last who waits. */
+struct flight {
+    qb_id auction;
+    struct qb_frame *frame;
+    unsigned waiting;
+    bool is_over;
+    bool is_forgotten;
+    struct flight *next;
+};
+
+struct qb_catalogue {
+    struct qb_catalogue_options options;
+    pthread_mutex_t lock;
+    pthread_cond_t changed; /* a flight is over, or has one less that waits */
+    struct qb_map entries;
+    struct entry ends; /* .older is the newest, .newer the oldest */
+    struct flight *flights;
+};
+
+struct qb_catalogue *qb_catalogue_new(const struct qb_catalogue_options *options)
+{
+    struct qb_catalogue *catalogue = calloc(1, sizeof *catalogue);
+
+    QB_ASSERT(catalogue != NULL);
+    QB_ASSERT(options->entries_max > 0);
+    QB_ASSERT(options->life_us > 0);
+    catalogue->options = *options;
+    (void)pthread_mutex_init(&catalogue->lock, NULL);
+    (void)pthread_cond_init(&catalogue->changed, NULL);
+    qb_map_init(&catalogue->entries, sizeof(qb_id));
+    catalogue->ends.newer = catalogue->ends.older = &catalogue->ends;
+    return catalogue;
+}
+
+static void unlink_entry(struct entry *entry)
+{
+    entry->newer->older = entry->older;
+    entry->older->newer = entry->newer;
+}
+
+static void link_newest(struct qb_catalogue *catalogue, struct entry *entry)
+{
+    entry->newer = &catalogue->ends;
+    entry->older = catalogue->ends.older;
+    entry->older->newer = entry;
+    catalogue->ends.older = entry;
+}
+
+static void drop(struct qb_catalogue *catalogue, struct entry *entry)
+{
+    (void)qb_map_remove(&catalogue->entries, &entry->auction);
+    unlink_entry(entry);
+    qb_frame_free(&entry->frame);
+    free(entry);
+}
+
+void qb_catalogue_free(struct qb_catalogue **catalogue)
+{
+    struct qb_catalogue *old = *catalogue;
+
+    *catalogue = NULL;
+    if (old == NULL) return;
+    QB_ASSERT(old->flights == NULL);
+    while (old->ends.older != &old->ends) drop(old, old->ends.older);
+    qb_map_fini(&old->entries);
+    (void)pthread_cond_destroy(&old->changed);
+    (void)pthread_mutex_destroy(&old->lock);
+    free(old);
+}
+
+static void keep(struct qb_catalogue *catalogue, qb_id auction, struct qb_frame *frame,
+                 int64_t until_us)
+{
+    struct entry *entry = qb_map_get(&catalogue->entries, &auction);
+
+    if (entry != NULL) drop(catalogue, entry);
+    if (catalogue->entries.count == catalogue->options.entries_max) {
+        drop(catalogue, catalogue->ends.newer);
+    }
+    entry = calloc(1, sizeof *entry);
+    QB_ASSERT(entry != NULL);
+    entry->auction = auction;
+    entry->frame = qb_frame_hold(frame);
+    entry->until_us = until_us;
+    link_newest(catalogue, entry);
+    (void)qb_map_set(&catalogue->entries, &auction, entry);
+}
+
+static struct qb_frame *find_kept(struct qb_catalogue *catalogue, qb_id auction, int64_t now_us)
+{
+    struct entry *entry = qb_map_get(&catalogue->entries, &auction);
+
+    if (entry == NULL || now_us >= entry->until_us) return NULL;
+    unlink_entry(entry);
+    link_newest(catalogue, entry);
+    return qb_frame_hold(entry->frame);
+}
+
+static struct flight *find_flight(struct qb_catalogue *catalogue, qb_id auction)
+{
+    struct flight *flight = catalogue->flights;
+
+    while (flight != NULL && (flight->auction != auction || flight->is_forgotten)) {
+        flight = flight->next;
+    }
+    return flight;
+}
+
+static struct qb_frame *wait_for(struct qb_catalogue *catalogue, struct flight *flight)
+{
+    flight->waiting++;
+    while (!flight->is_over) (void)pthread_cond_wait(&catalogue->changed, &catalogue->lock);
+    struct qb_frame *frame = flight->frame != NULL ? qb_frame_hold(flight->frame) : NULL;
+    flight->waiting--;
+    (void)pthread_cond_broadcast(&catalogue->changed);
+    return frame;
+}
+
+/* Loads for all who ask meanwhile. Called and left with the lock, which it lets go of between. */
+static struct qb_frame *load_for_all(struct qb_catalogue *catalogue, qb_id auction, int64_t now_us,
+                                     qb_catalogue_load *load, void *context)
+{
+    struct flight flight = {.auction = auction, .next = catalogue->flights};
+    struct flight **at = &catalogue->flights;
+    bool do_keep = true;
+
+    catalogue->flights = &flight;
+    (void)pthread_mutex_unlock(&catalogue->lock);
+    flight.frame = load(context, auction, &do_keep);
+    (void)pthread_mutex_lock(&catalogue->lock);
+    while (*at != &flight) at = &(*at)->next;
+    *at = flight.next;
+    flight.is_over = true;
+    (void)pthread_cond_broadcast(&catalogue->changed);
+    if (flight.frame != NULL && do_keep && !flight.is_forgotten) {
+        keep(catalogue, auction, flight.frame, now_us + catalogue->options.life_us);
+    }
+    while (flight.waiting > 0) (void)pthread_cond_wait(&catalogue->changed, &catalogue->lock);
+    return flight.frame;
+}
+
+struct qb_frame *qb_catalogue_get(struct qb_catalogue *catalogue, qb_id auction, int64_t now_us,
+                                  qb_catalogue_load *load, void *context)
+{
+    const char *result = "hit";
+    bool do_keep = false;
+
+    (void)pthread_mutex_lock(&catalogue->lock);
+    struct qb_frame *frame = find_kept(catalogue, auction, now_us);
+    struct flight *flight = frame == NULL ? find_flight(catalogue, auction) : NULL;
+    if (flight != NULL) {
+        result = "shared";
+        frame = wait_for(catalogue, flight);
+    } else if (frame == NULL) {
+        result = "loaded";
+        frame = load_for_all(catalogue, auction, now_us, load, context);
+    }
+    (void)pthread_mutex_unlock(&catalogue->lock);
+    /* What failed for another may work for this caller, or tells it why not. */
+    if (frame == NULL && flight != NULL) {
+        result = "loaded";
+        frame = load(context, auction, &do_keep);
+    }
+    qb_metric_add(QB_METRIC_catalogue_reads_total, result, 1);
+    return frame;
+}
+
+void qb_catalogue_forget(struct qb_catalogue *catalogue, qb_id auction)
+{
+    (void)pthread_mutex_lock(&catalogue->lock);
+    struct entry *entry = qb_map_get(&catalogue->entries, &auction);
+    struct flight *flight = find_flight(catalogue, auction);
+    if (entry != NULL) drop(catalogue, entry);
+    if (flight != NULL) flight->is_forgotten = true;
+    (void)pthread_mutex_unlock(&catalogue->lock);
+}
