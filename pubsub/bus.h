@@ -1,7 +1,7 @@
 /*
  * Port: tell every thread and every replica; lossy on purpose, gaps healed by sequence.
  *
- * Implementations: bus_local.h. tests/contract/bus_contract.c says what each must do.
+ * Implementations: bus_local.h, bus_redis.h. tests/contract/bus_contract.c says what each must do.
  *
  * Thread    each I/O thread has a member of the bus of its own and uses only that.
  * Order     messages of one publisher to one topic arrive in order, or not at all.
@@ -21,8 +21,11 @@ struct qb_bus;
 struct qb_bus_member;
 
 enum qb_topic_kind {
-    QB_TOPIC_AUCTION, /* new states of an auction, for its watchers */
-    QB_TOPIC_USER,    /* private notices for the connections of one account */
+    QB_TOPIC_AUCTION, /* new states of an auction, for its watchers; within the process */
+    QB_TOPIC_USER,    /* private notices for the connections of one account, wherever they are */
+    /* What the ledger appended to an auction's log, from whatever process; never published by the
+     * bus. Within one process there is nobody else, and nothing is heard. */
+    QB_TOPIC_LOG,
 };
 
 struct qb_topic {
@@ -34,6 +37,18 @@ struct qb_topic {
 typedef void qb_bus_heard(void *context, struct qb_topic topic, uint64_t seq,
                           struct qb_frame *frame);
 
+/* What a member is told about the bus itself, on its thread, inside no call. */
+struct qb_bus_listener {
+    /* Nothing of this shard is heard from other processes any more (is_deaf), or all of it is
+     * again: what they said in between is lost. The state alternates; a shard hears at first. */
+    void (*gap)(void *context, unsigned shard, bool is_deaf);
+    /* What other processes say from here on about a topic that the member subscribed to is heard,
+     * unless its shard is deaf: whoever must not miss any looks now at what came before. At least
+     * once a subscription, but not again after a gap. */
+    void (*begun)(void *context, struct qb_topic topic);
+    void *context;
+};
+
 struct qb_bus_ops {
     struct qb_bus_member *(*join)(struct qb_bus *bus, struct qb_mailbox *mailbox,
                                   qb_bus_heard *heard, void *context);
@@ -41,6 +56,10 @@ struct qb_bus_ops {
     void (*unsubscribe)(struct qb_bus_member *member, struct qb_topic topic);
     void (*publish)(struct qb_bus_member *member, struct qb_topic topic, uint64_t seq,
                     struct qb_frame *frame);
+    /* Null, as the two after it: there are no other processes. */
+    void (*listen)(struct qb_bus_member *member, const struct qb_bus_listener *listener);
+    unsigned (*shards)(const struct qb_bus *bus);
+    int64_t (*deaf_since_us)(const struct qb_bus *bus, unsigned shard);
     void (*free)(struct qb_bus *bus);
 };
 
@@ -69,13 +88,35 @@ static inline void qb_bus_unsubscribe(struct qb_bus *bus, struct qb_bus_member *
     bus->ops->unsubscribe(member, topic);
 }
 
-/* To all members that have subscribed to the topic; the frame is held as long as needed. */
+/* To all members that have subscribed to the topic; the frame is held as long as needed. Not to a
+ * LOG. */
 static inline void qb_bus_publish(struct qb_bus *bus, struct qb_bus_member *member,
                                   struct qb_topic topic, uint64_t seq, struct qb_frame *frame)
 {
     bus->ops->publish(member, topic, seq, frame);
 }
 
+/* Who is told what this member misses; copied. Once, after the join. */
+static inline void qb_bus_listen(struct qb_bus *bus, struct qb_bus_member *member,
+                                 const struct qb_bus_listener *listener)
+{
+    if (bus->ops->listen != NULL) bus->ops->listen(member, listener);
+}
+
+/* A topic is of the shard qb_shard_of(id, shards). Any thread. */
+static inline unsigned qb_bus_shards(const struct qb_bus *bus)
+{
+    return bus->ops->shards != NULL ? bus->ops->shards(bus) : 1;
+}
+
+/* The monotonic time since when the shard is deaf, also before it was first heard; 0: it hears.
+ * Any thread. */
+static inline int64_t qb_bus_deaf_since_us(const struct qb_bus *bus, unsigned shard)
+{
+    return bus->ops->deaf_since_us != NULL ? bus->ops->deaf_since_us(bus, shard) : 0;
+}
+
+/* When no member uses it any more. What is on its way to a mailbox is lost. */
 static inline void qb_bus_free(struct qb_bus **bus)
 {
     if (*bus != NULL) (*bus)->ops->free(*bus);

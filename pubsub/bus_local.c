@@ -145,7 +145,11 @@ static void bus_free(struct qb_bus *bus)
 
 struct qb_bus *qb_bus_local_new(void)
 {
-    static const struct qb_bus_ops ops = {join, subscribe, unsubscribe, publish, bus_free};
+    static const struct qb_bus_ops ops = {.join = join,
+                                          .subscribe = subscribe,
+                                          .unsubscribe = unsubscribe,
+                                          .publish = publish,
+                                          .free = bus_free};
     struct local *local = calloc(1, sizeof *local);
 
     QB_ASSERT(local != NULL);
