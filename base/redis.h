@@ -7,6 +7,7 @@
  *           [?sentinel_password=PASSWORD]
  *           Signs of the address itself are written as %40 in words. Sentinels are asked in turn.
  *           All addresses of a name are tried.
+ * Process   ignores SIGPIPE, which a write to a server that has just died may raise.
  * Thread    the loop's. Names are resolved off the loop, which must turn until that has ended.
  * Answers   exactly one for each command, never inside the call that gave it. Null: no answer came
  *           (not up, too many under way, time-out, connection lost): the command may or may not

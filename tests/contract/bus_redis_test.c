@@ -2,6 +2,7 @@
  * The bus on Redis: held to the contract of every bus, and as two of it on the same servers, which
  * is what two processes are.
  */
+#include <signal.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -41,6 +42,7 @@ static void need_stack(void)
 {
     if (has_stack) return;
     has_stack = true;
+    (void)signal(SIGPIPE, SIG_IGN);
     qb_stack_start("redis");
     const char *from = qb_stack_value("REDIS_URL");
     for (int i = 0; i < SHARDS; i++) {

@@ -143,6 +143,7 @@ static void need_stack(void)
 {
     if (has_stack) return;
     has_stack = true;
+    (void)signal(SIGPIPE, SIG_IGN);
     qb_stack_start("redis");
     (void)uv_loop_init(&loop);
 }
