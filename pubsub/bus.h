@@ -46,6 +46,9 @@ struct qb_bus_listener {
      * unless its shard is deaf: whoever must not miss any looks now at what came before. At least
      * once a subscription, but not again after a gap. */
     void (*begun)(void *context, struct qb_topic topic);
+    /* How many watch the auction in all processes, when that has changed, at most once a second;
+     * only of auctions that the member itself has watchers of. May be null. */
+    void (*watchers)(void *context, qb_id auction, uint64_t total);
     void *context;
 };
 
@@ -56,8 +59,9 @@ struct qb_bus_ops {
     void (*unsubscribe)(struct qb_bus_member *member, struct qb_topic topic);
     void (*publish)(struct qb_bus_member *member, struct qb_topic topic, uint64_t seq,
                     struct qb_frame *frame);
-    /* Null, as the two after it: there are no other processes. */
+    /* Null, as the three after it: there are no other processes. */
     void (*listen)(struct qb_bus_member *member, const struct qb_bus_listener *listener);
+    void (*watching)(struct qb_bus_member *member, qb_id auction, uint32_t count);
     unsigned (*shards)(const struct qb_bus *bus);
     int64_t (*deaf_since_us)(const struct qb_bus *bus, unsigned shard);
     void (*free)(struct qb_bus *bus);
@@ -101,6 +105,14 @@ static inline void qb_bus_listen(struct qb_bus *bus, struct qb_bus_member *membe
                                  const struct qb_bus_listener *listener)
 {
     if (bus->ops->listen != NULL) bus->ops->listen(member, listener);
+}
+
+/* So many watch the auction here now. Other processes are told within a second or two; a process
+ * that ends counts for some seconds more. Once it listens. */
+static inline void qb_bus_watching(struct qb_bus *bus, struct qb_bus_member *member, qb_id auction,
+                                   uint32_t count)
+{
+    if (bus->ops->watching != NULL) bus->ops->watching(member, auction, count);
 }
 
 /* A topic is of the shard qb_shard_of(id, shards). Any thread. */

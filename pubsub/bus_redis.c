@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/clock.h"
 #include "base/map.h"
 #include "base/metrics.h"
 #include "base/random.h"
@@ -11,6 +12,7 @@
 #include "pubsub/bus_local.h"
 #include "pubsub/bus_redis_shard.h"
 #include "pubsub/bus_redis_thread.h"
+#include "pubsub/presence.h"
 
 #define MESSAGES_MAX    10000
 #define TOPIC_KEY_BYTES 9
@@ -44,6 +46,8 @@ struct redis_bus {
     struct qb_map topics;
     struct qb_bus_member *listeners[QB_BUS_MEMBERS_MAX];
     unsigned listener_count;
+    struct presence *presence;
+    bool is_counting; /* some member has told how many watch */
 };
 
 /* To the bus's thread. */
@@ -52,12 +56,14 @@ struct order {
     struct qb_topic topic;
     struct qb_frame *frame;
     struct qb_bus_listener listener;
+    uint32_t count;
 };
 
 /* To a member: about a shard, or about a topic. */
 struct word {
     struct qb_bus_listener listener;
     struct qb_topic topic;
+    uint64_t total;
     unsigned shard;
     bool is_deaf;
 };
@@ -93,6 +99,15 @@ static void take_begun(void *context, void *message)
     free(word);
 }
 
+static void take_watchers(void *context, void *message)
+{
+    struct word *word = message;
+
+    (void)context;
+    word->listener.watchers(word->listener.context, word->topic.id, word->total);
+    free(word);
+}
+
 /* Never lost to a full mailbox: a gap is what heals the rest. */
 static void tell(const struct qb_bus_member *member, qb_mailbox_call *call, struct word word)
 {
@@ -116,6 +131,7 @@ static void on_gap(void *context, unsigned shard, bool is_deaf)
         (void)memcpy(&id, (const uint8_t *)key + 1, sizeof id);
         if (qb_shard_of(id, bus->shard_count) == shard) topic->is_awaited = false;
     }
+    if (!is_deaf && bus->is_counting) presence_ask(bus->presence, shard);
     for (unsigned i = 0; i < bus->listener_count; i++)
         tell(bus->listeners[i], take_gap, (struct word){.shard = shard, .is_deaf = is_deaf});
 }
@@ -141,6 +157,54 @@ static void on_heard(void *context, struct qb_topic topic, struct qb_frame *fram
     struct redis_bus *bus = context;
 
     qb_bus_publish(bus->local, bus->relay, topic, 0, frame);
+}
+
+/* ---- watchers, on the bus's thread ---- */
+
+static void on_counts(void *context, unsigned shard, const void *bytes, size_t length)
+{
+    struct redis_bus *bus = context;
+
+    presence_heard(bus->presence, shard, bytes, length, qb_clock_mono_us());
+}
+
+static bool publish_counts(void *context, unsigned shard, const void *bytes, size_t length)
+{
+    struct redis_bus *bus = context;
+
+    return shard_publish_counts(&bus->shards[shard], bytes, length);
+}
+
+static void on_total(void *context, unsigned number, qb_id auction, uint64_t total)
+{
+    struct redis_bus *bus = context;
+    const struct qb_bus_member *member = &bus->members[number];
+    const struct qb_topic topic = {.kind = QB_TOPIC_AUCTION, .id = auction};
+
+    if (member->listener.watchers != NULL)
+        tell(member, take_watchers, (struct word){.topic = topic, .total = total});
+}
+
+static void on_second(void *context)
+{
+    struct redis_bus *bus = context;
+
+    if (bus->is_counting) presence_second(bus->presence, qb_clock_mono_us());
+}
+
+static void take_watching(void *context, void *message)
+{
+    struct redis_bus *bus = context;
+    struct order *order = message;
+
+    for (unsigned i = 0; i < bus->shard_count && !bus->is_counting; i++) {
+        shard_subscribe_counts(&bus->shards[i]);
+        presence_ask(bus->presence, i);
+    }
+    bus->is_counting = true;
+    presence_watching(bus->presence, order->member->number, order->topic.id, order->count,
+                      qb_clock_mono_us());
+    free(order);
 }
 
 /* ---- what members order, on the bus's thread ---- */
@@ -295,6 +359,14 @@ static void listen(struct qb_bus_member *member, const struct qb_bus_listener *l
     post(member->bus, take_listener, (struct order){.member = member, .listener = *listener});
 }
 
+static void watching(struct qb_bus_member *member, qb_id auction, uint32_t count)
+{
+    const struct qb_topic topic = {.kind = QB_TOPIC_AUCTION, .id = auction};
+    struct order order = {.member = member, .topic = topic, .count = count};
+
+    post(member->bus, take_watching, order);
+}
+
 static unsigned shards(const struct qb_bus *bus)
 {
     return ((const struct redis_bus *)bus)->shard_count;
@@ -319,13 +391,14 @@ static void bus_free(struct qb_bus *bus)
     for (void *topic = NULL; (topic = qb_map_next(&redis->topics, &cursor, NULL)) != NULL;)
         free(topic);
     qb_map_fini(&redis->topics);
+    presence_free(&redis->presence);
     qb_bus_free(&redis->local);
     free(redis->shards);
     free(redis);
 }
 
 static bool open_shards(struct redis_bus *bus, const struct qb_bus_redis_options *options,
-                        struct qb_error *error)
+                        uint64_t origin, struct qb_error *error)
 {
     struct shard_options shard = {
         .shards = options->shards,
@@ -336,10 +409,11 @@ static bool open_shards(struct redis_bus *bus, const struct qb_bus_redis_options
         .heard = on_heard,
         .gap = on_gap,
         .begun = on_begun,
+        .counts = on_counts,
+        .origin = origin,
         .context = bus,
     };
 
-    qb_random_secret(&shard.origin, sizeof shard.origin);
     for (unsigned i = 0; i < options->shards; i++) {
         shard.number = i;
         shard.address = options->addresses[i];
@@ -356,10 +430,12 @@ struct qb_bus *qb_bus_redis_new(const struct qb_bus_redis_options *options, stru
                                           .unsubscribe = unsubscribe,
                                           .publish = publish,
                                           .listen = listen,
+                                          .watching = watching,
                                           .shards = shards,
                                           .deaf_since_us = deaf_since_us,
                                           .free = bus_free};
     struct redis_bus *bus = calloc(1, sizeof *bus);
+    uint64_t origin = 0;
 
     QB_ASSERT(bus != NULL && options->shards > 0);
     bus->bus.ops = &ops;
@@ -370,7 +446,14 @@ struct qb_bus *qb_bus_redis_new(const struct qb_bus_redis_options *options, stru
     bus->shards = calloc(options->shards, sizeof *bus->shards);
     QB_ASSERT(bus->shards != NULL);
     qb_map_init(&bus->topics, TOPIC_KEY_BYTES);
-    if (open_shards(bus, options, error)) {
+    qb_random_secret(&origin, sizeof origin);
+    bus->presence = presence_new(&(struct presence_options){.origin = origin,
+                                                            .shards = options->shards,
+                                                            .publish = publish_counts,
+                                                            .told = on_total,
+                                                            .context = bus});
+    bus_thread_each_second(bus->thread, on_second, bus);
+    if (open_shards(bus, options, origin, error)) {
         bus_thread_run(bus->thread);
         return &bus->bus;
     }

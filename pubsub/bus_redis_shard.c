@@ -29,6 +29,19 @@ static void channel_of(const struct shard *shard, struct qb_topic topic,
                    kinds[topic.kind], topic.id);
 }
 
+static void counts_channel_of(const struct shard *shard, char channel[CHANNEL_BYTES])
+{
+    (void)snprintf(channel, CHANNEL_BYTES, "qb:{q%u}:watchers", shard->options.number);
+}
+
+static bool is_counts_channel(const struct shard *shard, const char *channel, size_t length)
+{
+    char expected[CHANNEL_BYTES];
+
+    counts_channel_of(shard, expected);
+    return strlen(expected) == length && memcmp(expected, channel, length) == 0;
+}
+
 /* False: no channel of this shard. */
 static bool topic_of(const struct shard *shard, const char *channel, size_t length,
                      struct qb_topic *topic)
@@ -144,6 +157,10 @@ static void on_message(void *context, const char *channel, size_t channel_length
     struct qb_topic topic;
     uint64_t origin = 0;
 
+    if (is_counts_channel(shard, channel, channel_length)) {
+        shard->options.counts(shard->options.context, shard->options.number, bytes, length);
+        return;
+    }
     bool is_known = topic_of(shard, channel, channel_length, &topic);
     if (is_known && topic.kind == QB_TOPIC_LOG) {
         hear(shard, topic, bytes, length, false);
@@ -206,6 +223,28 @@ void shard_publish(struct shard *shard, struct qb_topic topic, const struct qb_f
     const char *words[] = {"PUBLISH", channel, notice->bytes};
     const size_t lengths[] = {strlen(words[0]), strlen(channel), notice->length};
     qb_redis_command(shard->mouth, QB_COUNT(words), words, lengths, on_published, NULL);
+}
+
+/* ---- counts of watchers ---- */
+
+void shard_subscribe_counts(struct shard *shard)
+{
+    char channel[CHANNEL_BYTES];
+
+    counts_channel_of(shard, channel);
+    qb_redis_subscribe(shard->ear, channel);
+}
+
+bool shard_publish_counts(struct shard *shard, const void *bytes, size_t length)
+{
+    char channel[CHANNEL_BYTES];
+
+    counts_channel_of(shard, channel);
+    const char *words[] = {"PUBLISH", channel, bytes};
+    const size_t lengths[] = {strlen(words[0]), strlen(channel), length};
+    if (!qb_redis_is_up(shard->mouth)) return false;
+    qb_redis_command(shard->mouth, QB_COUNT(words), words, lengths, NULL, NULL);
+    return true;
 }
 
 /* ---- opening and closing ---- */

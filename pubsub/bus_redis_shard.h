@@ -29,6 +29,8 @@ struct shard_options {
     void (*gap)(void *context, unsigned shard, bool is_deaf);
     /* A subscription made while the shard heard is in effect. */
     void (*begun)(void *context, struct qb_topic topic);
+    /* Counts of watchers, also this process's own. */
+    void (*counts)(void *context, unsigned shard, const void *bytes, size_t length);
     void *context;
 };
 
@@ -52,3 +54,8 @@ bool shard_hears(const struct shard *shard);
 void shard_subscribe(struct shard *shard, struct qb_topic topic);
 void shard_unsubscribe(struct shard *shard, struct qb_topic topic);
 void shard_publish(struct shard *shard, struct qb_topic topic, const struct qb_frame *frame);
+
+/* From now on `counts` is called. */
+void shard_subscribe_counts(struct shard *shard);
+/* False: it cannot leave now. */
+bool shard_publish_counts(struct shard *shard, const void *bytes, size_t length);

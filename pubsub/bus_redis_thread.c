@@ -10,6 +10,9 @@
 struct bus_thread {
     uv_loop_t loop;
     uv_async_t wake;
+    uv_timer_t timer;
+    void (*second)(void *);
+    void *second_context;
     struct qb_mailbox *mailbox;
     pthread_t thread;
     bool is_running;
@@ -36,9 +39,24 @@ struct bus_thread *bus_thread_new(size_t messages_max)
     QB_ASSERT(failed == 0);
     failed = uv_async_init(&thread->loop, &thread->wake, on_wake);
     QB_ASSERT(failed == 0);
+    (void)uv_timer_init(&thread->loop, &thread->timer);
     thread->wake.data = thread;
+    thread->timer.data = thread;
     thread->mailbox = qb_mailbox_new(messages_max, wake, thread);
     return thread;
+}
+
+static void on_second(uv_timer_t *handle)
+{
+    struct bus_thread *thread = handle->data;
+    thread->second(thread->second_context);
+}
+
+void bus_thread_each_second(struct bus_thread *thread, void (*second)(void *), void *context)
+{
+    thread->second = second;
+    thread->second_context = context;
+    (void)uv_timer_start(&thread->timer, on_second, 1000, 1000);
 }
 
 static void *run(void *argument)
@@ -71,6 +89,7 @@ struct qb_mailbox *bus_thread_mailbox(struct bus_thread *thread)
 void bus_thread_end(struct bus_thread *thread)
 {
     uv_close((uv_handle_t *)&thread->wake, NULL);
+    uv_close((uv_handle_t *)&thread->timer, NULL);
 }
 
 void bus_thread_free(struct bus_thread **thread)

@@ -10,6 +10,8 @@ struct bus_thread;
 
 /* Not running yet; until it does, its loop belongs to the caller. */
 struct bus_thread *bus_thread_new(size_t messages_max);
+/* Called each second on the thread. Before it runs. */
+void bus_thread_each_second(struct bus_thread *thread, void (*second)(void *), void *context);
 void bus_thread_run(struct bus_thread *thread);
 
 /* The uv_loop_t. */

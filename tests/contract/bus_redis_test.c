@@ -29,6 +29,7 @@ struct ear {
     bool was_protected;
     size_t length;
     char last[64];
+    uint64_t watchers[2]; /* of one auction of each shard */
     struct qb_bus *bus;
     struct qb_bus_member *member;
 };
@@ -138,10 +139,17 @@ static void on_begun(void *context, struct qb_topic topic)
     ear->begun++;
 }
 
+static void on_watchers(void *context, qb_id auction, uint64_t total)
+{
+    struct ear *ear = context;
+
+    ear->watchers[qb_shard_of(auction, SHARDS)] = total;
+}
+
 /* A member that listens, on a bus that hears. */
 static void open_ear(struct ear *ear, struct qb_bus *bus)
 {
-    const struct qb_bus_listener listener = {on_gap, on_begun, ear};
+    const struct qb_bus_listener listener = {on_gap, on_begun, on_watchers, ear};
 
     *ear = (struct ear){.bus = bus};
     ear->member = join(bus, hear, ear);
@@ -314,6 +322,36 @@ QB_TEST(a_log_comes_byte_for_byte)
     publish_raw(1, "user", user.id, "\\377----------");
     UNTIL(false, 100);
     QB_EXPECT_EQ(here.count, 1, "nothing else came");
+    qb_bus_free(&one);
+    end(&two);
+}
+
+QB_TEST(watchers_of_all_processes_are_counted)
+{
+    struct ear here;
+    struct ear beside;
+    struct ear there;
+
+    need_stack();
+    struct qb_bus *one = make();
+    struct qb_bus *two = make();
+    open_ear(&here, one);
+    open_ear(&beside, one);
+    open_ear(&there, two);
+    for (unsigned shard = 0; shard < SHARDS; shard++) {
+        qb_bus_watching(one, here.member, id_of(shard, 0), 1);
+        qb_bus_watching(one, beside.member, id_of(shard, 0), 20);
+        qb_bus_watching(two, there.member, id_of(shard, 0), 300);
+    }
+    for (unsigned shard = 0; shard < SHARDS; shard++) {
+        UNTIL(here.watchers[shard] == 321 && there.watchers[shard] == 321, 10000);
+        QB_EXPECT_EQ(here.watchers[shard], 321, "all of them");
+        QB_EXPECT_EQ(beside.watchers[shard], 321, "told to each member");
+        QB_EXPECT_EQ(there.watchers[shard], 321, "in each process");
+    }
+    qb_bus_watching(one, beside.member, id_of(1, 0), 0);
+    UNTIL(there.watchers[1] == 301, 10000);
+    QB_EXPECT_EQ(there.watchers[1], 301, "twenty have left");
     qb_bus_free(&one);
     end(&two);
 }
