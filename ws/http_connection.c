@@ -12,6 +12,10 @@
 #define BODY_ROOM     4096
 #define PIPELINED_MAX 65536
 
+#define QB_HTTP_REFUSAL(name, number, wire, sentence)                                              \
+    static const struct qb_http_refusal name = {number, wire, sentence};
+#include "ws/http_refusal.def"
+
 bool qb_connection_keep(struct qb_connection *connection, const char *bytes, size_t length,
                         size_t most)
 {
@@ -140,8 +144,6 @@ static void begin_body(struct qb_connection *connection)
 /* A whole head of `length` bytes at the start of the input. */
 static void take_head(struct qb_connection *connection, size_t length)
 {
-    static const struct qb_http_refusal no_room = {
-        503, "bodies", "Too many uploads are under way. Try again in a few seconds."};
     struct qb_http_request *request = request_new(connection, connection->in, length);
     struct qb_http_refusal refusal = qb_http_head_parse(
         request->bytes, length, qb_server_limits(connection->server), &request->head);
@@ -195,8 +197,6 @@ static void look_for_head(struct qb_connection *connection)
 void qb_http_take(struct qb_connection *connection, const char *bytes, size_t length)
 {
     size_t most = qb_server_limits(connection->server)->head_bytes_max + PIPELINED_MAX;
-    static const struct qb_http_refusal too_much = {
-        400, "pipelined", "Wait for an answer before sending so much more."};
 
     if (connection->phase == QB_PHASE_LINGERING || connection->phase == QB_PHASE_ENDED) return;
     if (connection->phase == QB_PHASE_BODY) {
@@ -293,11 +293,6 @@ static bool is_body_late(const struct qb_connection *connection, int64_t now_us)
 
 void qb_http_timer(struct qb_connection *connection, int64_t now_us)
 {
-    static const struct qb_http_refusal late_head = {
-        408, "head_timeout", "The request's head took too long. Send it at once."};
-    static const struct qb_http_refusal late_body = {
-        408, "body_timeout", "The body came too slowly. Send at least 1 KiB a second."};
-
     switch ((enum qb_phase)connection->phase) {
     case QB_PHASE_HEAD:
         if (connection->in_length > 0)

@@ -7,29 +7,9 @@
 #define FIELD_BYTES_MAX 8192
 #define PARAMETERS_MAX  100
 
-/* The refusals of a head, in one table: status, code, what to do. */
-#define REFUSAL(name, number, wire, sentence)                                                      \
+#define QB_HTTP_HEAD_REFUSAL(name, number, wire, sentence)                                         \
     static const struct qb_http_refusal name = {number, wire, sentence};
-/* clang-format off */
-REFUSAL(bad_line,      400, "bad_request_line", "The request line is not METHOD /path HTTP/1.1 with single spaces.")
-REFUSAL(bad_bytes,     400, "bad_bytes", "Lines end in CR LF, and no other control characters are allowed.")
-REFUSAL(bad_field,     400, "bad_header", "A header is a name of plain letters, a colon without space before it, and a value on one line.")
-REFUSAL(bad_host,      400, "bad_host", "Send exactly one Host header with a host name.")
-REFUSAL(bad_length,    400, "bad_length", "Send at most one Content-Length, a plain number, and no Transfer-Encoding beside it.")
-REFUSAL(no_chunks,     501, "transfer_encoding", "Transfer-Encoding is not supported. Send the body with its Content-Length.")
-REFUSAL(bad_path,      400, "bad_path", "The path has a wrong percent escape, a dot segment, a doubled slash or is no UTF-8.")
-REFUSAL(no_absolute,   400, "bad_target", "Send the path only, beginning with a slash.")
-REFUSAL(bad_query,     400, "too_many_parameters", "The query has more than 100 parameters.")
-REFUSAL(long_url,      414, "url_too_long", "The URL is longer than this server takes. Shorten it.")
-REFUSAL(big_head,      431, "head_too_large", "The headers are larger than this server takes. Send fewer or shorter ones.")
-REFUSAL(many_fields,   431, "too_many_headers", "There are more headers than this server takes. Send fewer.")
-REFUSAL(big_body,      413, "body_too_large", "The body is larger than this server takes. Send less at a time.")
-REFUSAL(no_body_here,  400, "unexpected_body", "GET, HEAD and DELETE with a body are not taken here. Leave it out.")
-REFUSAL(wrong_host,    421, "wrong_host", "This server does not serve that host name.")
-REFUSAL(wrong_version, 505, "http_version", "Speak HTTP/1.1.")
-REFUSAL(bad_upgrade,   400, "bad_upgrade", "Only the upgrade to websocket is offered: GET, one Connection: Upgrade, one key of 16 bytes, subprotocol quickbid.v1.")
-REFUSAL(ws_version,    426, "websocket_version", "Speak WebSocket version 13.")
-/* clang-format on */
+#include "ws/http_refusal.def"
 
 static const struct qb_http_refusal fine = {0, NULL, NULL};
 
