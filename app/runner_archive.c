@@ -95,7 +95,11 @@ static void run_query(void *job, void *worker)
 static void end_query(void *job)
 {
     struct archive_query *query = job;
+    struct qb_answer *answer = &query->answer;
 
+    /* What was found is final: asking again changes nothing. */
+    if (answer->is_unknown_auction || answer->reply != QB_REPLY_UNAVAILABLE)
+        answer->retry_after_ms = 0;
     qb_request_end(query->runner, query->request, &query->answer);
     free(query);
 }

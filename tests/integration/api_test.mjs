@@ -152,6 +152,8 @@ test('a bid over HTTP is the same bid', () => withServer({}, async (server) => {
     const answer = await server.request('POST', `${path}/bids`, { ...options, key });
     assert.deepEqual([answer.status, answer.body.code], [400, 'bad_key'], String(key));
   }
+  const nowhere = await server.request('POST', '/api/auctions/0000000000001/bids', { ...options, key: 'h5' });
+  assert.deepEqual([nowhere.status, nowhere.body.code, nowhere.headers.get('retry-after')], [404, 'unknown_auction', null]);
   const own = await server.request('POST', `${path}/bids`, { ...options, token: seller.token, key: 's1' });
   assert.deepEqual([own.status, own.body.code], [409, 'seller']);
   const mine = await until(async () => {
