@@ -18,6 +18,7 @@ struct qb_auth_limits; /* app/auth_limits.h: counters per address and account, s
 struct qb_tickets;     /* app/ticket.h: one-time tickets, shared by threads */
 struct qb_revoked;     /* app/revoked.h: tokens that are refused, shared by threads */
 struct qb_origin;      /* static/origin.h */
+struct qb_documents;   /* app/documents.h */
 
 struct qb_api_options {
     struct qb_edge *edge;
@@ -31,6 +32,7 @@ struct qb_api_options {
     struct qb_tickets *tickets;
     struct qb_revoked *revoked;
     struct qb_holds *holds; /* storage/holds_memory.h: a limit that an admin sets works at once */
+    const struct qb_documents *documents;
     bool is_metrics_public; /* /metrics for any address, not only loopback */
     const char *origins;    /* comma-separated allowed Origin values; empty: same host */
     bool *is_ready;         /* read atomically */

@@ -118,6 +118,8 @@ struct qb_call {
 
 extern const struct qb_route qb_api_routes[];
 extern const size_t qb_api_route_count;
+/* The table in Markdown. */
+void qb_api_routes_docs(struct qb_text *text);
 
 /* Answers with what is in `call`, and frees it. */
 void qb_call_answer(struct qb_call *call);
@@ -202,6 +204,10 @@ void qb_api_listings(struct qb_call *call, struct qb_store_link *link,
 void qb_api_bid(struct qb_call *call);
 void qb_api_buy(struct qb_call *call);
 void qb_call_command(struct qb_call *call, const struct qb_entry *entry);
+
+/* api_documents.c */
+void qb_api_openapi(struct qb_call *call);
+void qb_api_asyncapi(struct qb_call *call);
 
 /* api_events.c */
 void qb_api_events(struct qb_call *call);

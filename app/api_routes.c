@@ -13,6 +13,8 @@ const struct qb_route qb_api_routes[] = {
     /* method        path                            user   body      prepare                   work                    finish */
     {QB_HTTP_GET,    "/api/time",                    false, NONE,     NULL,                     NULL,                   qb_api_time},
     {QB_HTTP_GET,    "/api/categories",              false, NONE,     NULL,                     NULL,                   qb_api_categories},
+    {QB_HTTP_GET,    "/api/openapi.json",            false, NONE,     qb_call_keep_tags,        NULL,                   qb_api_openapi},
+    {QB_HTTP_GET,    "/api/asyncapi.json",           false, NONE,     qb_call_keep_tags,        NULL,                   qb_api_asyncapi},
     {QB_HTTP_POST,   "/api/users",                   false, JSON,     NULL,                     NULL,                   qb_api_sign_up},
     {QB_HTTP_POST,   "/api/sessions",                false, JSON,     NULL,                     NULL,                   qb_api_log_in},
     {QB_HTTP_POST,   "/api/sessions/renew",          true,  OPTIONAL, qb_api_session_body,      NULL,                   qb_api_renew},
@@ -55,3 +57,16 @@ const struct qb_route qb_api_routes[] = {
 };
 /* clang-format on */
 const size_t qb_api_route_count = QB_COUNT(qb_api_routes);
+
+void qb_api_routes_docs(struct qb_text *text)
+{
+    static const char *const methods[] = {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"};
+    static const char *const bodies[] = {"", "JSON", "JSON or none", "an image"};
+
+    qb_text_string(text, "| method | path | accounts only | body |\n|---|---|---|---|\n");
+    for (size_t i = 0; i < qb_api_route_count; i++) {
+        const struct qb_route *route = &qb_api_routes[i];
+        qb_text_format(text, "| %s | %s | %s | %s |\n", methods[route->method], route->path,
+                       route->needs_user ? "yes" : "no", bodies[route->body]);
+    }
+}

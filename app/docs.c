@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "app/api_parts.h"
+#include "app/documents.h"
 #include "app/settings.h"
 #include "base/metrics.h"
 #include "bidding/refusal.h"
@@ -25,10 +27,21 @@ static const struct {
 } parts[] = {
     {"settings", qb_settings_docs}, {"metrics", qb_metrics_docs}, {"protocol", qb_protocol_docs},
     {"refusals", refusals},         {"closes", qb_close_docs},    {"errors", qb_error_docs},
+    {"routes", qb_api_routes_docs},
 };
 
-bool qb_docs_write(const char *part, struct qb_text *text)
+static bool write_part(const char *part, const struct qb_settings *settings, struct qb_text *text)
 {
+    static const char *const documents[] = {
+        [QB_DOCUMENT_OPENAPI] = "openapi",
+        [QB_DOCUMENT_ASYNCAPI] = "asyncapi",
+    };
+
+    for (size_t i = 0; i < QB_COUNT(documents); i++) {
+        if (strcmp(documents[i], part) != 0) continue;
+        qb_document_write((enum qb_document_kind)i, settings, text);
+        return true;
+    }
     for (size_t i = 0; i < QB_COUNT(parts); i++) {
         if (strcmp(parts[i].name, part) != 0) continue;
         parts[i].write(text);
@@ -37,17 +50,18 @@ bool qb_docs_write(const char *part, struct qb_text *text)
     return false;
 }
 
-int qb_docs_print(const char *part)
+int qb_docs_print(const char *part, const struct qb_settings *settings)
 {
     struct qb_text text = {0};
-    bool is_known = qb_docs_write(part, &text);
+    bool is_known = write_part(part, settings, &text);
 
     if (is_known)
         (void)fputs(text.bytes, stdout);
     else
         (void)fprintf(
             stderr,
-            "quickbid docs: parts are settings, metrics, protocol, errors, refusals, closes\n");
+            "quickbid docs: parts are settings, metrics, protocol, errors, refusals, closes, "
+            "routes, openapi, asyncapi\n");
     qb_text_fini(&text);
     return is_known ? 0 : 2;
 }

@@ -1,13 +1,13 @@
 /*
- * The command `quickbid docs`: tables of the documents, made from the program's own tables.
+ * The command `quickbid docs`: tables of the documents, made from the program's own tables,
+ * and the descriptions of the API.
  */
 #pragma once
 
 #include "base/text.h"
 
-/* Writes `part` ("settings", "metrics", "protocol", "refusals", "closes", "problems"). False for
- * others. */
-bool qb_docs_write(const char *part, struct qb_text *text);
+struct qb_settings;
 
-/* The same to standard output. Returns the exit code. */
-int qb_docs_print(const char *part);
+/* Writes `part` to standard output: a table of the documents, or "openapi" or "asyncapi". Returns
+ * the exit code. */
+int qb_docs_print(const char *part, const struct qb_settings *settings);

@@ -33,8 +33,7 @@ static int cases(const struct qb_settings *settings, const char *argument)
 
 static int docs(const struct qb_settings *settings, const char *argument)
 {
-    (void)settings;
-    return qb_docs_print(argument);
+    return qb_docs_print(argument, settings);
 }
 
 static int later(const struct qb_settings *settings, const char *argument)
@@ -59,7 +58,9 @@ static const struct command {
     {"cases", "FILE", cases, "Run worked auction cases (quickbid-auction-cases/1)."},
     {"migrate", NULL, qb_migrate_command, "Bring the data folder's database up to this version."},
     {"health", NULL, qb_health, "Ask the server on this machine whether it lives; for probes."},
-    {"docs", "PART", docs, "Print generated docs: settings, metrics, protocol, refusals, closes."},
+    {"docs", "PART", docs,
+     "Print generated docs: settings, metrics, protocol, refusals, closes, routes, openapi, "
+     "asyncapi."},
     {"persist", NULL, later, "Write confirmed entries to Postgres (cluster)."},
     {"preflight", NULL, later, "Check an installation before its launch (cluster)."},
     {"version", NULL, version, "Print the version."},

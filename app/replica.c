@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "app/admin.h"
+#include "app/documents.h"
 #include "app/fatal.h"
 #include "app/replica_load.h"
 #include "app/replica_parts.h"
@@ -188,6 +189,7 @@ static struct qb_api_options api_options(struct qb_io *io)
         .tickets = replica->tickets,
         .revoked = replica->revoked,
         .holds = replica->holds,
+        .documents = replica->documents,
         .origins = replica->settings.origins,
         .is_ready = &replica->is_ready,
         .is_metrics_public = replica->settings.metrics_public != 0,
@@ -292,6 +294,7 @@ static void make_shared(struct qb_replica *replica)
     replica->limits = qb_auth_limits_new(&limits);
     replica->tickets = qb_tickets_new(TICKETS_MAX);
     replica->revoked = qb_revoked_new((size_t)s->revocations_max);
+    replica->documents = qb_documents_new(&replica->settings);
     replica->bus = qb_bus_local_new();
     replica->store_pool = qb_work_pool_new(&store);
     replica->password_pool = qb_work_pool_new(&passwords);
@@ -433,6 +436,7 @@ void qb_replica_free(struct qb_replica **replica)
     qb_auth_limits_free(&old->limits);
     qb_tickets_free(&old->tickets);
     qb_revoked_free(&old->revoked);
+    qb_documents_free(&old->documents);
     qb_token_keys_free(&old->keys);
     qb_demo_free(&old->demo);
     free(old->io);

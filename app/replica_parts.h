@@ -43,6 +43,7 @@ struct qb_replica {
     struct qb_auth_limits *limits;
     struct qb_tickets *tickets;
     struct qb_revoked *revoked;
+    struct qb_documents *documents;
     struct qb_watchdog *watchdog;
     struct qb_demo *demo; /* null: none */
     struct qb_io *io;

@@ -328,6 +328,15 @@ bool qb_settings_read(struct qb_settings *settings, int argument_count, char *co
     return check_services(settings, error);
 }
 
+bool qb_settings_number(const struct qb_settings *settings, const char *name, int64_t *number)
+{
+    const struct row *row = find(name);
+
+    if (row == NULL || is_text(row)) return false;
+    (void)memcpy(number, (const char *)settings + row->offset, sizeof *number);
+    return true;
+}
+
 void qb_settings_help(struct qb_text *text)
 {
     for (size_t i = 0; i < QB_COUNT(rows); i++) {

@@ -36,6 +36,10 @@ QB_MUST_USE bool qb_settings_read(struct qb_settings *settings, int argument_cou
                                   char *const *arguments, char *const *environment,
                                   struct qb_error *error);
 
+/* The value of a setting that is a number. False: there is none of that name. */
+QB_MUST_USE bool qb_settings_number(const struct qb_settings *settings, const char *name,
+                                    int64_t *number);
+
 /* The table for --help, and as Markdown for docs/operations.md. */
 void qb_settings_help(struct qb_text *text);
 void qb_settings_docs(struct qb_text *text);

@@ -65,6 +65,13 @@ struct qb_error_answer {
 };
 void qb_protocol_error_json(struct qb_text *text, const struct qb_error_answer *answer);
 
+/* Parts of an AsyncAPI document, as members without braces (protocol_schema.c): the schemas of
+ * commands, their messages and their answers', these in the channel, and the operations. */
+void qb_protocol_schemas(struct qb_text *text);
+void qb_protocol_messages(struct qb_text *text);
+void qb_protocol_channel(struct qb_text *text);
+void qb_protocol_operations(struct qb_text *text);
+
 /* The tables of docs/protocol.md in Markdown: commands and fields; error codes. */
 void qb_protocol_docs(struct qb_text *text);
 void qb_error_docs(struct qb_text *text);

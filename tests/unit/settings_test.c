@@ -71,6 +71,18 @@ QB_TEST(a_wrong_setting_says_which_why_and_the_nearest_name)
     }
 }
 
+QB_TEST(a_number_is_found_by_its_name)
+{
+    int64_t number = 0;
+
+    QB_EXPECT(read_with("--port 4012", NULL), error.text);
+    QB_EXPECT(qb_settings_number(&settings, "port", &number), "a number");
+    QB_EXPECT_EQ(number, 4012, "as it was set");
+    QB_EXPECT(!qb_settings_number(&settings, "host", &number), "a text");
+    QB_EXPECT(!qb_settings_number(&settings, "redis_url", &number), "a secret");
+    QB_EXPECT(!qb_settings_number(&settings, "ports", &number), "no setting");
+}
+
 QB_TEST(services_are_set_together_or_not_at_all)
 {
     QB_EXPECT(!read_with(NULL, "REDIS_URL=redis://localhost"), "one of three");
