@@ -80,7 +80,8 @@ enum qb_journal_message_result qb_journal_message_read(const uint8_t *bytes, siz
     case QB_JOURNAL_MESSAGE_PROBE:
         is_good = message->count == 0 && length == QB_JOURNAL_MESSAGE_HEAD_BYTES;
         break;
-    default: break;
+    default:
+        break;
     }
     return is_good ? QB_JOURNAL_MESSAGE_READ : QB_JOURNAL_MESSAGE_UNREADABLE;
 }

@@ -13,6 +13,11 @@ rabbitmq_as_node() {
     RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface {127,0,0,1}")
 }
 
+rabbitmq_ctl() {
+  rabbitmq_as_node
+  "${rabbitmq_node[@]}" /usr/lib/rabbitmq/bin/rabbitmqctl "$@"
+}
+
 epmd_start() { launch epmd env ERL_EPMD_ADDRESS=127.0.0.1 epmd -port "$(port_of epmd)"; }
 
 epmd_ready() { epmd -port "$(port_of epmd)" -names; }

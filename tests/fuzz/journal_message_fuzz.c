@@ -1,5 +1,5 @@
-#include "storage/journal_message.h"
 #include "bidding/entry.h"
+#include "storage/journal_message.h"
 #include "tests/fuzz/fuzz.h"
 
 /* Bytes that are taken as a message are exactly the ones that it is written as. */

@@ -109,6 +109,11 @@ void qb_stack_wipe(const char *server)
     must(ask("wipe", server) == 0, server);
 }
 
+void qb_stack_rabbitmqctl(const char *words)
+{
+    must(ask("rabbitmqctl", words) == 0, words);
+}
+
 void qb_stack_stop(void)
 {
     char line[LINE_BYTES];

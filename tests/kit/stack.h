@@ -25,5 +25,8 @@ void qb_stack_thaw(const char *server);
 /* Removes the data of a killed server. */
 void qb_stack_wipe(const char *server);
 
+/* Runs RabbitMQ's own tool on the node, e.g. "set_vm_memory_high_watermark 0.4". */
+void qb_stack_rabbitmqctl(const char *words);
+
 /* Ends all; also done at exit. */
 void qb_stack_stop(void);

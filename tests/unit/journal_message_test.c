@@ -55,9 +55,8 @@ QB_TEST(every_cut_and_every_surplus_is_unreadable)
 
     (void)memcpy(longer, two_entries, sizeof two_entries);
     for (size_t length = 0; length <= sizeof longer; length++) {
-        enum qb_journal_message_result expected = length == sizeof two_entries
-                                                      ? QB_JOURNAL_MESSAGE_READ
-                                                      : QB_JOURNAL_MESSAGE_UNREADABLE;
+        enum qb_journal_message_result expected =
+            length == sizeof two_entries ? QB_JOURNAL_MESSAGE_READ : QB_JOURNAL_MESSAGE_UNREADABLE;
         QB_EXPECT_EQ(qb_journal_message_read(longer, length, &message), expected, "its length");
     }
 }
