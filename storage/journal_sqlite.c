@@ -10,34 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
-
-#define WRITERS_MAX 64
-
-struct waiting_item {
-    struct qb_journal_writer *writer;
-    qb_id auction;
-    uint64_t seq;
-    uint32_t epoch;
-    uint32_t length;
-    size_t offset; /* of its bytes in the pile */
-};
-
-/* What waits for a commit: items and, one behind the other, their bytes. */
-struct pile {
-    struct waiting_item *items;
-    size_t count;
-    size_t room;
-    uint8_t *bytes;
-    size_t length;
-    size_t bytes_room;
-};
-
-struct qb_journal_writer {
-    struct sqlite_journal *journal;
-    struct qb_mailbox *mailbox;
-    qb_journal_durable *durable;
-    void *context;
-};
+#include "storage/journal_waiting.h"
 
 struct sqlite_journal {
     struct qb_journal journal;
@@ -48,8 +21,8 @@ struct sqlite_journal {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t changed; /* something waits, was committed, or the end has come */
-    struct pile waiting;
-    struct pile committing;
+    struct qb_journal_pile waiting;
+    struct qb_journal_pile committing;
     uint64_t appended;  /* items ever handed in */
     uint64_t committed; /* items ever made durable */
     bool is_ending;
@@ -58,37 +31,11 @@ struct sqlite_journal {
     _Atomic uint64_t newest;  /* committed */
     _Atomic uint64_t settled; /* as last seen outside the archiver's transaction */
     bool must_recount;        /* of the reading thread: settled since, perhaps rolled back */
-    struct qb_journal_writer writers[WRITERS_MAX];
+    struct qb_journal_writer writers[QB_JOURNAL_WRITERS_MAX];
     size_t writer_count;
 };
 
-/* A durable answer on its way to a writer's thread, which may read it after the journal's end. */
-struct told {
-    qb_journal_durable *durable;
-    void *context;
-    qb_id auction;
-    uint64_t seq;
-};
-
-static void deliver(void *context, void *message)
-{
-    struct told *told = message;
-
-    (void)context;
-    told->durable(told->context, told->auction, told->seq);
-    free(told);
-}
-
-static void tell(struct qb_journal_writer *writer, qb_id auction, uint64_t seq)
-{
-    struct told *told = malloc(sizeof *told);
-
-    QB_ASSERT(told != NULL);
-    *told = (struct told){writer->durable, writer->context, auction, seq};
-    qb_mailbox_post_answer(writer->mailbox, deliver, NULL, told);
-}
-
-static bool insert_all(struct sqlite_journal *journal, const struct pile *pile,
+static bool insert_all(struct sqlite_journal *journal, const struct qb_journal_pile *pile,
                        struct qb_error *error)
 {
     struct qb_error ignored;
@@ -96,7 +43,7 @@ static bool insert_all(struct sqlite_journal *journal, const struct pile *pile,
     QB_TRY(qb_sql_begin(journal->link, error));
     bool is_good = true;
     for (size_t i = 0; is_good && i < pile->count; i++) {
-        const struct waiting_item *item = &pile->items[i];
+        const struct qb_journal_waiting *item = &pile->items[i];
         struct qb_statement *insert = qb_sql(
             journal->link, "INSERT INTO journal (auction, seq, epoch, bytes) VALUES (?, ?, ?, ?)");
         qb_bind_int(insert, 1, (int64_t)item->auction);
@@ -110,8 +57,8 @@ static bool insert_all(struct sqlite_journal *journal, const struct pile *pile,
 
 static int by_writer_and_auction(const void *left, const void *right)
 {
-    const struct waiting_item *a = left;
-    const struct waiting_item *b = right;
+    const struct qb_journal_waiting *a = left;
+    const struct qb_journal_waiting *b = right;
 
     if (a->writer != b->writer) return a->writer < b->writer ? -1 : 1;
     if (a->auction != b->auction) return a->auction < b->auction ? -1 : 1;
@@ -120,21 +67,21 @@ static int by_writer_and_auction(const void *left, const void *right)
 }
 
 /* One answer for each auction: its newest durable seq. */
-static void tell_durable(struct pile *pile)
+static void tell_durable(struct qb_journal_pile *pile)
 {
     qsort(pile->items, pile->count, sizeof pile->items[0], by_writer_and_auction);
     for (size_t i = 0; i < pile->count; i++) {
-        const struct waiting_item *item = &pile->items[i];
+        const struct qb_journal_waiting *item = &pile->items[i];
         bool is_last = i + 1 == pile->count || item[1].writer != item->writer ||
                        item[1].auction != item->auction;
-        if (is_last) tell(item->writer, item->auction, item->seq);
+        if (is_last) qb_journal_tell(item->writer, item->auction, item->seq);
     }
 }
 
 static void tell_failed(struct sqlite_journal *journal, const struct qb_error *error)
 {
     qb_log(QB_LOG_ERROR, "journal.commit_failed", QB_TEXT("error", error->text));
-    for (size_t i = 0; i < journal->writer_count; i++) tell(&journal->writers[i], 0, 0);
+    for (size_t i = 0; i < journal->writer_count; i++) qb_journal_tell(&journal->writers[i], 0, 0);
 }
 
 /* Takes what waits; false when the end has come and nothing does. */
@@ -144,7 +91,7 @@ static bool take_pile(struct sqlite_journal *journal)
     while (journal->waiting.count == 0 && !journal->is_ending) {
         (void)pthread_cond_wait(&journal->changed, &journal->lock);
     }
-    struct pile pile = journal->waiting;
+    struct qb_journal_pile pile = journal->waiting;
     journal->waiting = journal->committing;
     journal->committing = pile;
     bool has_work = pile.count > 0 && !journal->has_failed;
@@ -154,7 +101,7 @@ static bool take_pile(struct sqlite_journal *journal)
 
 static void settle_pile(struct sqlite_journal *journal, bool is_good)
 {
-    struct pile *pile = &journal->committing;
+    struct qb_journal_pile *pile = &journal->committing;
 
     (void)pthread_mutex_lock(&journal->lock);
     if (is_good)
@@ -172,7 +119,7 @@ static void *commit_piles(void *argument)
     struct sqlite_journal *journal = argument;
 
     while (take_pile(journal)) {
-        struct pile *pile = &journal->committing;
+        struct qb_journal_pile *pile = &journal->committing;
         struct qb_error error = {""};
         int64_t began_us = qb_clock_mono_us();
         int64_t count = (int64_t)pile->count;
@@ -198,61 +145,26 @@ static struct qb_journal_writer *writer(struct qb_journal *port, struct qb_mailb
     struct sqlite_journal *journal = (struct sqlite_journal *)port;
 
     (void)pthread_mutex_lock(&journal->lock);
-    QB_ASSERT(journal->writer_count < WRITERS_MAX);
+    QB_ASSERT(journal->writer_count < QB_JOURNAL_WRITERS_MAX);
     struct qb_journal_writer *made = &journal->writers[journal->writer_count++];
-    *made = (struct qb_journal_writer){journal, mailbox, durable, context};
+    *made = (struct qb_journal_writer){port, mailbox, durable, context};
     (void)pthread_mutex_unlock(&journal->lock);
     return made;
-}
-
-static void reserve_room(struct pile *pile, size_t items, size_t bytes)
-{
-    size_t room = pile->room == 0 ? 256 : pile->room;
-    size_t bytes_room = pile->bytes_room == 0 ? 65536 : pile->bytes_room;
-
-    while (room < pile->count + items) room *= 2;
-    while (bytes_room < pile->length + bytes) bytes_room *= 2;
-    if (room != pile->room) {
-        pile->items = realloc(pile->items, room * sizeof pile->items[0]);
-        QB_ASSERT(pile->items != NULL);
-        pile->room = room;
-    }
-    if (bytes_room == pile->bytes_room) return;
-    pile->bytes = realloc(pile->bytes, bytes_room);
-    QB_ASSERT(pile->bytes != NULL);
-    pile->bytes_room = bytes_room;
-}
-
-static void push(struct pile *pile, struct qb_journal_writer *writer,
-                 const struct qb_journal_item *item)
-{
-    (void)memcpy(&pile->bytes[pile->length], item->bytes, item->length);
-    pile->items[pile->count++] = (struct waiting_item){
-        .writer = writer,
-        .auction = item->auction,
-        .seq = item->seq,
-        .epoch = item->epoch,
-        .length = (uint32_t)item->length,
-        .offset = pile->length,
-    };
-    pile->length += item->length;
 }
 
 static bool append(struct qb_journal_writer *writer, const struct qb_journal_item *items,
                    size_t count)
 {
-    struct sqlite_journal *journal = writer->journal;
-    struct pile *pile = &journal->waiting;
-    size_t bytes = 0;
+    struct sqlite_journal *journal = (struct sqlite_journal *)writer->journal;
+    const struct qb_journal_pile *pile = &journal->waiting;
+    size_t bytes = qb_journal_items_bytes(items, count);
 
-    for (size_t i = 0; i < count; i++) bytes += items[i].length;
     (void)pthread_mutex_lock(&journal->lock);
     bool is_taken =
         !journal->has_failed && !journal->is_ending &&
         (pile->count == 0 || pile->length + bytes <= journal->options.waiting_bytes_max);
     if (is_taken) {
-        reserve_room(pile, count, bytes);
-        for (size_t i = 0; i < count; i++) push(pile, writer, &items[i]);
+        qb_journal_pile_add(&journal->waiting, writer, items, count);
         journal->appended += count;
         (void)pthread_cond_broadcast(&journal->changed);
     }
@@ -373,12 +285,6 @@ static bool settle(struct qb_journal *port, uint64_t position, struct qb_error *
     return qb_sql_finish(journal->reader, is_done, is_done ? error : &ignored) && is_done;
 }
 
-static void pile_fini(struct pile *pile)
-{
-    free(pile->items);
-    free(pile->bytes);
-}
-
 static void journal_free(struct qb_journal *port)
 {
     struct sqlite_journal *journal = (struct sqlite_journal *)port;
@@ -390,8 +296,8 @@ static void journal_free(struct qb_journal *port)
     (void)pthread_join(journal->thread, NULL);
     if (journal->is_reader_own) qb_sql_close(&journal->reader);
     qb_sql_close(&journal->link);
-    pile_fini(&journal->waiting);
-    pile_fini(&journal->committing);
+    qb_journal_pile_fini(&journal->waiting);
+    qb_journal_pile_fini(&journal->committing);
     (void)pthread_cond_destroy(&journal->changed);
     (void)pthread_mutex_destroy(&journal->lock);
     free(journal);
