@@ -341,7 +341,7 @@ bool qb_rabbit_next(struct qb_rabbit *rabbit, struct qb_rabbit_event *event, str
 {
     const struct timeval at_once = {0, 0};
 
-    *event = (struct qb_rabbit_event){QB_RABBIT_NOTHING};
+    *event = (struct qb_rabbit_event){.kind = QB_RABBIT_NOTHING};
     while (event->kind == QB_RABBIT_NOTHING) {
         amqp_frame_t frame;
         amqp_maybe_release_buffers(rabbit->link);

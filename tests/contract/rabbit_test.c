@@ -49,7 +49,7 @@ static struct qb_rabbit *with_queue(uint32_t messages_max)
 /* The next event within a few seconds. */
 static struct qb_rabbit_event next(struct qb_rabbit *rabbit)
 {
-    struct qb_rabbit_event event = {QB_RABBIT_NOTHING};
+    struct qb_rabbit_event event = {.kind = QB_RABBIT_NOTHING};
     struct qb_error error = {""};
     int64_t until_us = qb_clock_mono_us() + 10 * QB_SECOND_US;
 

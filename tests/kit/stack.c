@@ -111,7 +111,11 @@ void qb_stack_wipe(const char *server)
 
 void qb_stack_rabbitmqctl(const char *words)
 {
-    must(ask("rabbitmqctl", words) == 0, words);
+    char all[LINE_BYTES / 2];
+    int length = snprintf(all, sizeof all, "-- %s", words);
+
+    must(length > 0 && length < (int)sizeof all, "a command is too long");
+    must(ask("rabbitmqctl", all) == 0, words);
 }
 
 void qb_stack_stop(void)

@@ -1,0 +1,279 @@
+#include "storage/journal_rabbit_admin.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "storage/journal_rabbit_parts.h"
+#include "storage/rabbit_address.h"
+
+#define HEARTBEAT_S 10
+#define ANSWER_US   (5 * QB_SECOND_US) /* for a confirm or a delivery */
+
+/* Any of the addresses will do. */
+static bool connect_any(struct qb_rabbit *rabbit, struct qb_error *error)
+{
+    for (int i = 0; i < QB_RABBIT_ADDRESSES_MAX; i++) {
+        if (qb_rabbit_connect(rabbit, error)) return true;
+    }
+    return false;
+}
+
+static struct qb_rabbit *connect_new(const struct qb_journal_rabbit_options *options,
+                                     struct qb_error *error)
+{
+    const struct qb_rabbit_options connection = {.urls = options->urls,
+                                                 .ca_file = options->ca_file,
+                                                 .name = "quickbid leader",
+                                                 .heartbeat_s = HEARTBEAT_S};
+    struct qb_rabbit *rabbit = qb_rabbit_new(&connection, error);
+
+    if (rabbit != NULL && !connect_any(rabbit, error)) qb_rabbit_free(&rabbit);
+    return rabbit;
+}
+
+static void dead_name(const char *prefix, char name[NAME_BYTES])
+{
+    (void)snprintf(name, NAME_BYTES, "%s.dead", prefix);
+}
+
+/* What is there with other arguments cannot be changed, only removed. */
+static bool advise(const char *name, struct qb_error *error)
+{
+    if (strstr(error->text, "PRECONDITION_FAILED") != NULL)
+        return qb_error_wrap(error,
+                             "%s was made with other settings than this program's; drain it with "
+                             "those, then remove it. If a policy sets them, remove the policy",
+                             name);
+    return false;
+}
+
+static bool declare(struct qb_rabbit *rabbit, const struct qb_journal_rabbit_options *options,
+                    const char *name, struct qb_error *error)
+{
+    char dead[NAME_BYTES];
+
+    dead_name(options->prefix, dead);
+    const struct qb_rabbit_queue end = {.name = dead};
+    const struct qb_rabbit_queue queue = {name, dead, options->queue_messages_max};
+    if (!qb_rabbit_queue(rabbit, &end, error)) return advise(dead, error);
+    return qb_rabbit_queue(rabbit, &queue, error) || advise(name, error);
+}
+
+static bool route(struct qb_rabbit *rabbit, const struct qb_journal_rabbit_options *options,
+                  uint32_t epoch, bool is_open, struct qb_error *error)
+{
+    char exchange[NAME_BYTES];
+
+    qb_journal_rabbit_exchange_name(options->prefix, exchange);
+    for (unsigned shard = 0; shard < options->shards; shard++) {
+        char queue[NAME_BYTES];
+        char key[NAME_BYTES];
+        qb_journal_rabbit_queue_name(options->prefix, shard, queue);
+        qb_journal_rabbit_route_name(epoch, shard, key);
+        const struct qb_rabbit_route one = {queue, exchange, key};
+        QB_TRY(qb_rabbit_route(rabbit, &one, is_open, error));
+    }
+    return true;
+}
+
+static bool prepare(struct qb_rabbit *rabbit, const struct qb_journal_rabbit_options *options,
+                    uint32_t epoch, struct qb_error *error)
+{
+    char name[NAME_BYTES];
+
+    qb_journal_rabbit_exchange_name(options->prefix, name);
+    if (!qb_rabbit_exchange(rabbit, name, error)) return advise(name, error);
+    for (unsigned shard = 0; shard < options->shards; shard++) {
+        qb_journal_rabbit_queue_name(options->prefix, shard, name);
+        QB_TRY(declare(rabbit, options, name, error));
+    }
+    return route(rabbit, options, epoch, true, error);
+}
+
+bool qb_journal_rabbit_prepare(const struct qb_journal_rabbit_options *options, uint32_t epoch,
+                               struct qb_error *error)
+{
+    struct qb_rabbit *rabbit = connect_new(options, error);
+    bool is_done = rabbit != NULL && prepare(rabbit, options, epoch, error);
+
+    qb_rabbit_free(&rabbit);
+    return is_done;
+}
+
+bool qb_journal_rabbit_seal(const struct qb_journal_rabbit_options *options, uint32_t epoch,
+                            struct qb_error *error)
+{
+    struct qb_rabbit *rabbit = connect_new(options, error);
+    bool is_done = rabbit != NULL && route(rabbit, options, epoch, false, error);
+
+    qb_rabbit_free(&rabbit);
+    return is_done;
+}
+
+/* The next event, skipping none; NOTHING: it did not come in time. */
+static bool await(struct qb_rabbit *rabbit, struct qb_rabbit_event *event, struct qb_error *error)
+{
+    int64_t until_us = qb_clock_mono_us() + ANSWER_US;
+
+    event->kind = QB_RABBIT_NOTHING;
+    while (event->kind == QB_RABBIT_NOTHING && qb_clock_mono_us() < until_us) {
+        qb_rabbit_wait(&rabbit, 1, -1, QB_SECOND_US / 10);
+        QB_TRY(qb_rabbit_next(rabbit, event, error));
+    }
+    return true;
+}
+
+/* Publishes past the routes and waits for the answer: `*seen` is the last event of it. */
+static bool publish(struct qb_rabbit *rabbit, const char *queue, const uint8_t *bytes,
+                    size_t length, bool *is_returned, struct qb_rabbit_event *seen,
+                    struct qb_error *error)
+{
+    const struct qb_rabbit_message message = {"", queue, 1, bytes, length};
+    uint64_t tag = 0;
+
+    *is_returned = false;
+    QB_TRY(qb_rabbit_publish(rabbit, &message, &tag, error));
+    do {
+        QB_TRY(await(rabbit, seen, error));
+        if (seen->kind == QB_RABBIT_RETURNED) *is_returned = true;
+    } while (seen->kind != QB_RABBIT_NOTHING && seen->kind != QB_RABBIT_CONFIRMED &&
+             seen->kind != QB_RABBIT_NACKED);
+    return true;
+}
+
+static bool publish_confirmed(struct qb_rabbit *rabbit, const char *queue, const uint8_t *bytes,
+                              size_t length, struct qb_error *error)
+{
+    struct qb_rabbit_event seen;
+    bool is_returned = false;
+
+    QB_TRY(publish(rabbit, queue, bytes, length, &is_returned, &seen, error));
+    if (is_returned) return qb_error_set(error, "queue %s is missing", queue);
+    if (seen.kind == QB_RABBIT_CONFIRMED) return true;
+    return qb_error_set(error, "RabbitMQ %s a message to %s",
+                        seen.kind == QB_RABBIT_NACKED ? "refuses" : "does not confirm", queue);
+}
+
+static bool mark(struct qb_rabbit *rabbit, const struct qb_journal_rabbit_options *options,
+                 uint32_t epoch, unsigned number, struct qb_error *error)
+{
+    QB_TRY(qb_rabbit_confirms(rabbit, error));
+    for (unsigned shard = 0; shard < options->shards; shard++) {
+        const struct qb_journal_message barrier = {QB_JOURNAL_MESSAGE_BARRIER, epoch,
+                                                   (uint16_t)shard, (uint16_t)number};
+        uint8_t bytes[QB_JOURNAL_MESSAGE_HEAD_BYTES];
+        char queue[NAME_BYTES];
+        qb_journal_rabbit_queue_name(options->prefix, shard, queue);
+        qb_journal_message_head(&barrier, bytes);
+        QB_TRY(publish_confirmed(rabbit, queue, bytes, sizeof bytes, error));
+    }
+    return true;
+}
+
+bool qb_journal_rabbit_mark(const struct qb_journal_rabbit_options *options, uint32_t epoch,
+                            unsigned number, struct qb_error *error)
+{
+    struct qb_rabbit *rabbit = connect_new(options, error);
+    bool is_done = rabbit != NULL && mark(rabbit, options, epoch, number, error);
+
+    qb_rabbit_free(&rabbit);
+    return is_done;
+}
+
+bool qb_journal_rabbit_find(const struct qb_journal_rabbit_options *options, bool *is_missing,
+                            struct qb_error *error)
+{
+    struct qb_rabbit *rabbit = connect_new(options, error);
+    bool is_asked = rabbit != NULL;
+
+    *is_missing = false;
+    for (unsigned shard = 0; is_asked && shard < options->shards; shard++) {
+        struct qb_rabbit_count count;
+        char name[NAME_BYTES];
+        qb_journal_rabbit_queue_name(options->prefix, shard, name);
+        is_asked = qb_rabbit_count(rabbit, name, &count, error);
+        if (count.is_missing) *is_missing = true;
+    }
+    qb_rabbit_free(&rabbit);
+    return is_asked;
+}
+
+static bool expect_delivery(struct qb_rabbit *rabbit, const char *queue, const uint8_t *bytes,
+                            size_t length, const char *otherwise, struct qb_error *error)
+{
+    struct qb_rabbit_event event;
+
+    QB_TRY(qb_rabbit_consume(rabbit, queue, 10, error) && await(rabbit, &event, error));
+    bool is_it = event.kind == QB_RABBIT_DELIVERED && event.length == length &&
+                 memcmp(event.bytes, bytes, length) == 0;
+    return is_it || qb_error_set(error, "%s", otherwise);
+}
+
+/* Takes the message and loses the connection twice: what then comes no more, was discarded. */
+static bool test_queue(struct qb_rabbit *rabbit, const char *queue, struct qb_error *error)
+{
+    static const uint8_t bytes[] = "quickbid";
+    struct qb_rabbit_event seen;
+    bool is_returned = false;
+    char nowhere[NAME_BYTES + 8];
+
+    (void)snprintf(nowhere, sizeof nowhere, "%s.none", queue);
+    QB_TRY(qb_rabbit_confirms(rabbit, error));
+    QB_TRY(publish(rabbit, nowhere, bytes, sizeof bytes, &is_returned, &seen, error));
+    if (!is_returned)
+        return qb_error_set(error, "RabbitMQ does not return what it cannot route; connect to it "
+                                   "directly, without a proxy that changes messages");
+    QB_TRY(publish_confirmed(rabbit, queue, bytes, sizeof bytes, error));
+    for (int i = 0; i < 2; i++) {
+        QB_TRY(expect_delivery(rabbit, queue, bytes, sizeof bytes,
+                               "RabbitMQ discards a message whose consumer's connection broke: "
+                               "remove every policy that sets delivery-limit or message-ttl, "
+                               "or use another version",
+                               error));
+        qb_rabbit_cut(rabbit);
+        QB_TRY(connect_any(rabbit, error));
+    }
+    return expect_delivery(rabbit, queue, bytes, sizeof bytes,
+                           "RabbitMQ discards a message after two lost connections: remove every "
+                           "policy that sets delivery-limit",
+                           error);
+}
+
+bool qb_journal_rabbit_self_test(const struct qb_journal_rabbit_options *options,
+                                 struct qb_error *error)
+{
+    struct qb_rabbit *rabbit = connect_new(options, error);
+    struct qb_error ignored;
+    char id[QB_ID_TEXT_BYTES];
+    char queue[NAME_BYTES];
+
+    if (rabbit == NULL) return false;
+    qb_id_text(qb_id_new(), id);
+    (void)snprintf(queue, sizeof queue, "%s.test.%s", options->prefix, id);
+    bool is_good = declare(rabbit, options, queue, error) && test_queue(rabbit, queue, error);
+    bool is_there = qb_rabbit_is_connected(rabbit) || connect_any(rabbit, &ignored);
+    if (is_there) (void)!qb_rabbit_remove(rabbit, QB_RABBIT_QUEUE, queue, &ignored);
+    qb_rabbit_free(&rabbit);
+    return is_good || qb_error_wrap(error, "self-test of the journal");
+}
+
+bool qb_journal_rabbit_remove(const struct qb_journal_rabbit_options *options,
+                              struct qb_error *error)
+{
+    struct qb_rabbit *rabbit = connect_new(options, error);
+    char name[NAME_BYTES];
+    bool is_done = rabbit != NULL;
+
+    for (unsigned shard = 0; is_done && shard < options->shards; shard++) {
+        qb_journal_rabbit_queue_name(options->prefix, shard, name);
+        is_done = qb_rabbit_remove(rabbit, QB_RABBIT_QUEUE, name, error);
+    }
+    qb_journal_rabbit_exchange_name(options->prefix, name);
+    is_done = is_done && qb_rabbit_remove(rabbit, QB_RABBIT_EXCHANGE, name, error);
+    dead_name(options->prefix, name);
+    is_done = is_done && qb_rabbit_remove(rabbit, QB_RABBIT_QUEUE, name, error);
+    qb_rabbit_free(&rabbit);
+    return is_done;
+}

@@ -1,0 +1,38 @@
+/*
+ * What the leader of a recovery (reliability.md P5) does to the journal's queues, and the test at a
+ * start that the broker keeps its promises. Each call makes a connection of its own and blocks for
+ * some seconds at most; all may be repeated. Only the leader calls any but the self-test.
+ */
+#pragma once
+
+#include "storage/journal_rabbit.h"
+
+/* Creates exchange, queues and dead letters' queue where they are missing, and opens the routes of
+ * `epoch`. False also when one is there with other arguments; `error` says what to change. */
+QB_MUST_USE bool qb_journal_rabbit_prepare(const struct qb_journal_rabbit_options *options,
+                                           uint32_t epoch, struct qb_error *error);
+
+/* Seals: from here on nothing of `epoch` is routed; publishers get it returned. */
+QB_MUST_USE bool qb_journal_rabbit_seal(const struct qb_journal_rabbit_options *options,
+                                        uint32_t epoch, struct qb_error *error);
+
+/* Publishes the `number`-th barrier of `epoch` into every queue, past the routes. True: confirmed
+ * by all. */
+QB_MUST_USE bool qb_journal_rabbit_mark(const struct qb_journal_rabbit_options *options,
+                                        uint32_t epoch, unsigned number, struct qb_error *error);
+
+/* Whether a queue is missing. False: the broker cannot be asked. */
+QB_MUST_USE bool qb_journal_rabbit_find(const struct qb_journal_rabbit_options *options,
+                                        bool *is_missing, struct qb_error *error);
+
+/*
+ * P0's self-test, on a queue of its own with the arguments of the real ones: what is published is
+ * confirmed and taken, what cannot be routed is returned, and a lost connection brings back what
+ * was not settled. False: `error` says what to change at the broker; do not serve.
+ */
+QB_MUST_USE bool qb_journal_rabbit_self_test(const struct qb_journal_rabbit_options *options,
+                                             struct qb_error *error);
+
+/* Removes everything, with what is in it. For tests and for who starts anew. */
+QB_MUST_USE bool qb_journal_rabbit_remove(const struct qb_journal_rabbit_options *options,
+                                          struct qb_error *error);
