@@ -9,6 +9,9 @@
 #include "storage/rabbit_address.h"
 
 #define HEARTBEAT_S 10
+/* A broker killed within a second of making a queue forgets that it has it, with all that was
+ * confirmed in it (seen with 3.10.8): nothing is routed there before that time is over. */
+#define SETTLE_US   (2 * QB_SECOND_US)
 #define ANSWER_US   (5 * QB_SECOND_US) /* for a confirm or a delivery */
 
 /* Any of the addresses will do. */
@@ -78,16 +81,42 @@ static bool route(struct qb_rabbit *rabbit, const struct qb_journal_rabbit_optio
     return true;
 }
 
+/* Whether the queue serves; a consumer that leaves again changes nothing. */
+static bool serves(const struct qb_journal_rabbit_options *options, const char *queue,
+                   struct qb_error *error)
+{
+    struct qb_rabbit *rabbit = connect_new(options, error);
+    bool is_connected = rabbit != NULL;
+    bool is_good = is_connected && qb_rabbit_consume(rabbit, queue, 1, error);
+
+    qb_rabbit_free(&rabbit);
+    if (is_connected && !is_good)
+        return qb_error_wrap(error,
+                             "queue %s is there but does not serve; if that lasts, its data "
+                             "is lost: remove it, and recovery fills a new one",
+                             queue);
+    return is_good;
+}
+
 static bool prepare(struct qb_rabbit *rabbit, const struct qb_journal_rabbit_options *options,
                     uint32_t epoch, struct qb_error *error)
 {
+    struct qb_rabbit_count count;
     char name[NAME_BYTES];
+    bool is_new = false;
 
     qb_journal_rabbit_exchange_name(options->prefix, name);
     if (!qb_rabbit_exchange(rabbit, name, error)) return advise(name, error);
     for (unsigned shard = 0; shard < options->shards; shard++) {
         qb_journal_rabbit_queue_name(options->prefix, shard, name);
+        QB_TRY(qb_rabbit_count(rabbit, name, &count, error));
+        if (count.is_missing) is_new = true;
         QB_TRY(declare(rabbit, options, name, error));
+    }
+    if (is_new) qb_clock_sleep_us(SETTLE_US);
+    for (unsigned shard = 0; shard < options->shards; shard++) {
+        qb_journal_rabbit_queue_name(options->prefix, shard, name);
+        QB_TRY(serves(options, name, error));
     }
     return route(rabbit, options, epoch, true, error);
 }
