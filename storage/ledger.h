@@ -2,7 +2,8 @@
  * Port: the one ordered, deduplicated log of each auction, and its clock. It gives every command
  * its place and knows no rule.
  *
- * Implementations: ledger_memory.h. tests/contract/ledger_contract.c says what each must do.
+ * Implementations: ledger_memory.h, ledger_redis.h. tests/contract/ledger_contract.c says what each
+ * must do.
  *
  * Thread    one ledger a home thread; that thread only.
  * Callback  exactly once per call, on that thread, never before the call has returned.
@@ -49,9 +50,11 @@ struct qb_ledger_listener {
     /* All of the auction up to `seq` is durable, whoever made it so. */
     void (*durable)(void *context, qb_id auction, uint64_t seq);
     /* Nobody has made this entry durable for too long: hand it to the journal, and say
-     * qb_ledger_durable() when it is. It may be of an auction that is not followed. Borrowed. */
+     * qb_ledger_adopted() when it is. It may be of an auction that is not followed. Borrowed. */
     void (*orphan)(void *context, const struct qb_entry *entry);
-    /* An auction whose end is near or past and that is not followed: load it (rules.md 5.7). */
+    /* An auction whose end is near or past and that is not followed: load it (rules.md 5.7). Told
+     * again each second until it is followed, or its snapshot says that it ends later or is over.
+     */
     void (*due)(void *context, qb_id auction);
     /* Whether commands may be given. Closed: calls answer FENCED, what was heard may be taken
      * back by a recovery. Open again: in `epoch`, every followed auction was let go. */
@@ -83,6 +86,9 @@ struct qb_ledger_ops {
     void (*call)(struct qb_ledger *ledger, const struct qb_ledger_command *commands, size_t count,
                  qb_ledger_done *done, void *context);
     void (*durable)(struct qb_ledger *ledger, qb_id auction, uint64_t seq);
+    void (*adopted)(struct qb_ledger *ledger, qb_id auction, uint64_t seq);
+    void (*snapshot)(struct qb_ledger *ledger, const struct qb_lot *lot,
+                     const struct qb_bid_record *records, size_t count);
     void (*forget)(struct qb_ledger *ledger, qb_id auction);
     qb_time_us (*now_us)(struct qb_ledger *ledger, int64_t *uncertainty_us);
     void (*free)(struct qb_ledger *ledger);
@@ -100,7 +106,8 @@ static inline void qb_ledger_listen(struct qb_ledger *ledger,
 }
 
 /* Asks for an auction's log, and from then on to hear what others append. An auction that this
- * ledger opens by a call is followed without it. `context` is kept. */
+ * ledger opens by a call is followed without it, and one that is followed or asked for is not asked
+ * for again. `context` is kept. */
 static inline void qb_ledger_follow(struct qb_ledger *ledger, qb_id auction,
                                     qb_ledger_followed *done, void *context)
 {
@@ -115,7 +122,8 @@ static inline void qb_ledger_fed(struct qb_ledger *ledger, qb_id auction, const 
 }
 
 /* Many commands of many auctions in one call, in order. Each is appended, or answered by what its
- * bid_id has already. `context` is kept. */
+ * bid_id has already. Only an OPEN may be of an auction that is not followed: any other is EXPIRED.
+ * `context` is kept. */
 static inline void qb_ledger_call(struct qb_ledger *ledger,
                                   const struct qb_ledger_command *commands, size_t count,
                                   qb_ledger_done *done, void *context)
@@ -123,10 +131,26 @@ static inline void qb_ledger_call(struct qb_ledger *ledger,
     ledger->ops->call(ledger, commands, count, done, context);
 }
 
-/* What this ledger appended, or told as an orphan, of the auction up to `seq` is durable (MARK). */
+/* What this ledger appended of the auction up to `seq` is durable (MARK). */
 static inline void qb_ledger_durable(struct qb_ledger *ledger, qb_id auction, uint64_t seq)
 {
     ledger->ops->durable(ledger, auction, seq);
+}
+
+/* What this ledger told as orphans of the auction up to `seq` is durable. Apart from what it
+ * appended: the two go to the journal out of step, and one must not vouch for the other. */
+static inline void qb_ledger_adopted(struct qb_ledger *ledger, qb_id auction, uint64_t seq)
+{
+    ledger->ops->adopted(ledger, auction, seq);
+}
+
+/* Hands in a folded state with its records, to load the auction from: each few hundred entries,
+ * once it was loaded because it was due and is not, and when it is over. Copied; kept back until
+ * all of it is durable, and dropped while one before it is kept back still. */
+static inline void qb_ledger_snapshot(struct qb_ledger *ledger, const struct qb_lot *lot,
+                                      const struct qb_bid_record *records, size_t count)
+{
+    ledger->ops->snapshot(ledger, lot, records, count);
 }
 
 /* Lets go of an auction: nothing more is heard of it. Embedded: only one that is over, as its ids

@@ -320,6 +320,24 @@ static void fed(struct qb_ledger *port, qb_id auction, const uint8_t *bytes, siz
     QB_ASSERT(false); /* nothing is published for others here */
 }
 
+static void adopted(struct qb_ledger *port, qb_id auction, uint64_t seq)
+{
+    (void)port;
+    (void)auction;
+    (void)seq;
+    QB_ASSERT(false); /* nobody else appends: there are no orphans */
+}
+
+/* The log is rebuilt from the store, which keeps states of its own. */
+static void snapshot(struct qb_ledger *port, const struct qb_lot *lot,
+                     const struct qb_bid_record *records, size_t count)
+{
+    (void)port;
+    (void)lot;
+    (void)records;
+    (void)count;
+}
+
 static void log_free(struct log *log)
 {
     free(log->ids);
@@ -360,6 +378,8 @@ struct qb_ledger *qb_ledger_memory_new(const struct qb_ledger_memory_options *op
         .fed = fed,
         .call = call,
         .durable = durable,
+        .adopted = adopted,
+        .snapshot = snapshot,
         .forget = forget,
         .now_us = now_us,
         .free = ledger_free,
