@@ -18,11 +18,13 @@ redis_primary_port() {
 # scripts and sets the epoch. The operator is for people and tests.
 redis_users() {
   local write='+xadd +xtrim +hset +hdel +hincrby +set +incr +incrby +del +unlink +expire +pexpire
-    +zadd +zrem +zremrangebyrank +zremrangebyscore +sadd +srem'
+    +zadd +zrem +zremrangebyrank +zremrangebyscore +sadd +srem +rpush +lpop'
   local client='+auth +hello +ping +quit +reset +client|setname +client|id +role +info +time +wait
     +config|get'
   local keys='~qb:{q*}:*:* ~qb:{q*}:pend ~qb:{q*}:due ~qb:{q*}:live'
-  echo "user default off"
+  # Off, so that nobody can be this user, but with all rights: Redis 7.0 loads its own append-only file
+  # as this user, and without them it drops what every script wrote, with no more than a line of log.
+  echo "user default off resetpass ~* &* +@all"
   echo "user quickbid on >$(secret_of redis-application) $keys %R~qb:{q*}:epoch &qb:*" \
     "+@read -keys +evalsha +publish +subscribe +unsubscribe +psubscribe +punsubscribe" $write $client
   echo "user coordinator on >$(secret_of redis-coordinator) ~qb:* &qb:* +@all -@admin -@dangerous" \
