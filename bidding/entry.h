@@ -21,6 +21,11 @@
 #define QB_REASON_BYTES_MAX 200
 #define QB_KEY_BYTES_MAX    64
 
+/* Where the canonical bytes hold what the ledger adds: storage/redis/append.lua writes it there. */
+#define QB_ENTRY_EPOCH_AT 9
+#define QB_ENTRY_SEQ_AT   13
+#define QB_ENTRY_NOW_AT   84
+
 enum qb_entry_type { /* numbers are part of the encoding: only ever appended */
                      QB_ENTRY_OPEN = 1,
                      QB_ENTRY_BID,

@@ -380,3 +380,21 @@ QB_TEST(every_type_has_a_name_and_no_other_number)
     QB_EXPECT_TEXT(qb_entry_type_name((enum qb_entry_type)2), "BID", "numbers stay");
     QB_EXPECT_TEXT(qb_entry_type_name((enum qb_entry_type)14), "DISCARD", "numbers stay");
 }
+
+/* The ledger's script writes them into bytes that were encoded without. */
+QB_TEST(what_the_ledger_adds_has_fixed_places)
+{
+    struct qb_entry entry = {.auction = 1, .type = QB_ENTRY_BID, .currency = "USD"};
+    uint8_t without[QB_ENTRY_BYTES_MAX];
+    uint8_t with[QB_ENTRY_BYTES_MAX];
+
+    size_t length = qb_entry_encode(&entry, without);
+    entry.epoch = 0x04030201;
+    entry.seq = UINT64_C(0x0807060504030201);
+    entry.now_us = INT64_C(0x0807060504030201);
+    QB_EXPECT_EQ(qb_entry_encode(&entry, with), length, "the same length");
+    for (uint8_t i = 0; i < 4; i++) without[QB_ENTRY_EPOCH_AT + i] = (uint8_t)(i + 1);
+    for (uint8_t i = 0; i < 8; i++) without[QB_ENTRY_SEQ_AT + i] = (uint8_t)(i + 1);
+    for (uint8_t i = 0; i < 8; i++) without[QB_ENTRY_NOW_AT + i] = (uint8_t)(i + 1);
+    QB_EXPECT(memcmp(with, without, length) == 0, "written in place");
+}

@@ -1,0 +1,435 @@
+#include "storage/ledger_redis.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "storage/ledger_redis_state.h"
+
+#define CONNECT_MS     3000
+#define ANSWER_MS      2000
+#define SWEEP_US       (100 * QB_MS_US)
+#define HEADS_US       QB_SECOND_US
+#define HEADS_AT_ONCE  1000
+#define PROBES_AT_ONCE 4 /* round trips differ: the clock takes the best */
+
+static void check_heads(struct qb_shard *shard);
+
+static bool begins_with(const char *text, const char *word)
+{
+    return strncmp(text, word, strlen(word)) == 0;
+}
+
+/* What an error says of the Redis and of what was asked. */
+static enum qb_answer_kind kind_of_error(const char *text)
+{
+    static const char *const fences[] = {"NOSCRIPT", "STALE", "READONLY"};
+    static const char *const nothings[] = {"OOM",     "MISCONF", "NOREPLICAS", "MASTERDOWN",
+                                           "LOADING", "BUSY",    "NOPERM",     "NOAUTH"};
+
+    for (size_t i = 0; i < sizeof fences / sizeof fences[0]; i++) {
+        if (begins_with(text, fences[i])) return QB_ANSWER_FENCED;
+    }
+    for (size_t i = 0; i < sizeof nothings / sizeof nothings[0]; i++) {
+        if (begins_with(text, nothings[i])) return QB_ANSWER_NOTHING;
+    }
+    return QB_ANSWER_UNKNOWN;
+}
+
+static void on_answer(void *context, const struct qb_redis_reply *reply)
+{
+    struct qb_ask *ask = context;
+    struct qb_redis_ledger *ledger = ask->shard->ledger;
+    enum qb_answer_kind kind = reply == NULL ? QB_ANSWER_UNKNOWN : QB_ANSWER_GOOD;
+    size_t length = 0;
+
+    QB_ASSERT(ledger->asks > 0);
+    ledger->asks--;
+    if (reply != NULL && qb_redis_kind_of(reply) == QB_REDIS_ERROR) {
+        const char *text = qb_redis_text(reply, &length);
+        kind = kind_of_error(text);
+        if (kind != QB_ANSWER_FENCED)
+            qb_log(QB_LOG_ERROR, "ledger.error", QB_TEXT("error", text));
+        else if (qb_ask_is_current(ask))
+            qb_ledger_fence(ledger, text);
+    }
+    ask->take(ask, kind, kind == QB_ANSWER_GOOD ? reply : NULL);
+    free(ask);
+}
+
+void *qb_ask_new(struct qb_shard *shard, size_t bytes,
+                 void (*take)(struct qb_ask *ask, enum qb_answer_kind kind,
+                              const struct qb_redis_reply *reply))
+{
+    struct qb_ask *ask = calloc(1, bytes);
+
+    QB_ASSERT(ask != NULL);
+    ask->shard = shard;
+    ask->generation = shard->ledger->generation;
+    ask->take = take;
+    return ask;
+}
+
+struct qb_words *qb_ask_script(struct qb_shard *shard, enum qb_script script, size_t keys)
+{
+    struct qb_words *words = &shard->ledger->words;
+
+    qb_words_clear(words);
+    qb_words_string(words, "EVALSHA");
+    qb_words_string(words, shard->ledger->shas[script]);
+    qb_words_int(words, (int64_t)keys);
+    return words;
+}
+
+void qb_ask_send(struct qb_ask *ask)
+{
+    struct qb_redis_ledger *ledger = ask->shard->ledger;
+
+    ledger->asks++;
+    ask->sent_us = qb_clock_mono_us();
+    qb_words_send(&ledger->words, ask->shard->link, on_answer, ask);
+}
+
+/* The last argument: see storage/redis/common.lua. */
+void qb_ask_send_script(struct qb_ask *ask)
+{
+    qb_words_shard_key(&ask->shard->ledger->words, ask->shard->index, "epoch");
+    qb_ask_send(ask);
+}
+
+bool qb_shard_is_ready(const struct qb_shard *shard)
+{
+    return shard->is_ready && shard->link != NULL && qb_redis_is_up(shard->link);
+}
+
+bool qb_ask_is_current(const struct qb_ask *ask)
+{
+    const struct qb_redis_ledger *ledger = ask->shard->ledger;
+    return ask->generation == ledger->generation && !ledger->is_freeing;
+}
+
+static void tell_open(struct qb_redis_ledger *ledger)
+{
+    if (ledger->listener.open == NULL) return;
+    ledger->listener.open(ledger->listener.context, ledger->is_open, ledger->epoch);
+}
+
+void qb_ledger_fence(struct qb_redis_ledger *ledger, const char *why)
+{
+    if ((!ledger->is_open && !ledger->is_opening) || ledger->is_freeing) return;
+    ledger->is_open = false;
+    ledger->is_opening = false;
+    qb_log(QB_LOG_WARNING, "ledger.closed", QB_INT("epoch", ledger->epoch), QB_TEXT("why", why));
+    qb_metric_add(QB_METRIC_ledger_fences_total, NULL, 1);
+    tell_open(ledger);
+}
+
+/* Open once every shard has proved to be of the epoch. */
+static void shard_ready(struct qb_shard *shard)
+{
+    struct qb_redis_ledger *ledger = shard->ledger;
+
+    shard->is_ready = true;
+    for (unsigned i = 0; i < ledger->options.shards && ledger->is_opening; i++) {
+        if (!ledger->shards[i].is_ready) return;
+    }
+    if (!ledger->is_opening) {
+        check_heads(shard); /* back after a lost connection: what was missed? */
+        return;
+    }
+    ledger->is_opening = false;
+    ledger->is_open = true;
+    qb_log(QB_LOG_INFO, "ledger.open", QB_INT("epoch", ledger->epoch));
+    tell_open(ledger);
+}
+
+struct head {
+    qb_id auction;
+    uint32_t serial;
+    uint64_t told; /* when it was asked */
+};
+
+struct heads_ask {
+    struct qb_ask ask;
+    size_t count;
+    struct head heads[];
+};
+
+/* An auction stands here: it is behind, or (the log was taken back) this is another Redis. */
+static void take_head(struct qb_redis_ledger *ledger, const struct head *head, uint64_t seq,
+                      uint64_t durable)
+{
+    struct qb_track *track = qb_track_find(ledger, head->auction);
+
+    if (track == NULL || !track->is_followed || track->serial != head->serial) return;
+    if (seq < head->told && seq > 0) {
+        qb_ledger_fence(ledger, "the log is shorter than it was");
+        return;
+    }
+    if (seq > track->newest && track->calls == 0) track->newest = seq;
+    qb_track_set_durable(track, durable);
+    qb_track_settle(track);
+}
+
+static void take_heads(struct qb_ask *ask, enum qb_answer_kind kind,
+                       const struct qb_redis_reply *reply)
+{
+    struct heads_ask *asked = (struct heads_ask *)ask;
+    struct qb_shard *shard = ask->shard;
+    size_t length = 0;
+
+    if (kind != QB_ANSWER_GOOD || !qb_ask_is_current(ask)) return;
+    const char *bytes = qb_redis_text(reply, &length);
+    struct qb_reader reader = {.bytes = (const uint8_t *)bytes, .length = length};
+    qb_time_us now_us = qb_take_int(&reader);
+    if (length != 8 + asked->count * 16) return;
+    int64_t answered_us = qb_clock_mono_us();
+    qb_clock_take(&shard->clock, ask->sent_us, answered_us, now_us);
+    qb_metric_set(QB_METRIC_ledger_clock_ahead_us, NULL, now_us - qb_clock_wall_us());
+    if (!shard->is_ready && shard->is_up) shard_ready(shard);
+    for (size_t i = 0; i < asked->count && qb_ask_is_current(ask); i++) {
+        uint64_t seq = qb_take_uint(&reader, 8);
+        take_head(shard->ledger, &asked->heads[i], seq, qb_take_uint(&reader, 8));
+    }
+}
+
+/* Where these tracks stand; without any it says whether this is the Redis of the epoch. */
+static void ask_heads(struct qb_shard *shard, struct qb_track *const *tracks, size_t count)
+{
+    struct heads_ask *ask =
+        qb_ask_new(shard, sizeof *ask + count * sizeof ask->heads[0], take_heads);
+    struct qb_words *words = qb_ask_script(shard, QB_SCRIPT_HEADS, count);
+
+    for (size_t i = 0; i < count; i++) {
+        qb_words_auction_key(words, shard->index, tracks[i]->auction, "state");
+        ask->heads[i] = (struct head){tracks[i]->auction, tracks[i]->serial, tracks[i]->told};
+    }
+    ask->count = count;
+    qb_ask_send_script(&ask->ask);
+}
+
+static void probe(struct qb_shard *shard)
+{
+    for (int i = 0; i < PROBES_AT_ONCE; i++) ask_heads(shard, NULL, 0);
+}
+
+static void check_heads(struct qb_shard *shard)
+{
+    struct qb_redis_ledger *ledger = shard->ledger;
+    struct qb_track *batch[HEADS_AT_ONCE];
+    struct qb_track *track = NULL;
+    size_t cursor = 0;
+    size_t count = 0;
+
+    while ((track = qb_map_next(&ledger->tracks, &cursor, NULL)) != NULL) {
+        if (track->shard != shard || !track->is_followed) continue;
+        batch[count++] = track;
+        if (count < HEADS_AT_ONCE) continue;
+        ask_heads(shard, batch, count);
+        count = 0;
+    }
+    ask_heads(shard, batch, count);
+}
+
+static void on_up(void *context, const char *run_id)
+{
+    struct qb_shard *shard = context;
+    struct qb_redis_ledger *ledger = shard->ledger;
+
+    shard->is_up = true;
+    if (shard->run_id[0] != '\0' && strcmp(shard->run_id, run_id) != 0) {
+        qb_ledger_fence(ledger, "the server is another process");
+    }
+    (void)snprintf(shard->run_id, sizeof shard->run_id, "%s", run_id);
+    if (ledger->is_open || ledger->is_opening) probe(shard);
+}
+
+static void on_down(void *context, const char *why)
+{
+    struct qb_shard *shard = context;
+
+    shard->is_up = false;
+    shard->is_ready = false;
+    qb_log(QB_LOG_WARNING, "ledger.unreachable", QB_INT("shard", shard->index),
+           QB_TEXT("why", why));
+    qb_part_next(shard); /* what waits to be sent is refused */
+}
+
+void qb_ledger_redis_suspend(struct qb_ledger *port)
+{
+    qb_ledger_fence((struct qb_redis_ledger *)port, "recovery begins");
+}
+
+/* Everything known belongs to the epoch before. */
+static void drop_tracks(struct qb_redis_ledger *ledger)
+{
+    struct qb_map tracks = ledger->tracks;
+    struct qb_track *track = NULL;
+    size_t cursor = 0;
+
+    qb_map_init(&ledger->tracks, sizeof(qb_id));
+    ledger->dirty_count = 0;
+    while ((track = qb_map_next(&tracks, &cursor, NULL)) != NULL) qb_track_drop(track);
+    qb_map_fini(&tracks);
+}
+
+void qb_ledger_redis_open(struct qb_ledger *port, uint32_t epoch)
+{
+    struct qb_redis_ledger *ledger = (struct qb_redis_ledger *)port;
+
+    ledger->generation++;
+    ledger->epoch = epoch;
+    ledger->is_open = false;
+    ledger->is_opening = true;
+    for (int i = 0; i < QB_SCRIPT_COUNT; i++) {
+        qb_script_sha((enum qb_script)i, epoch, ledger->shas[i]);
+    }
+    drop_tracks(ledger);
+    for (unsigned i = 0; i < ledger->options.shards; i++) {
+        struct qb_shard *shard = &ledger->shards[i];
+        shard->is_ready = false;
+        shard->is_marking = false;
+        shard->is_sweeping = false;
+        shard->due_at = 0;
+        if (shard->is_up) probe(shard);
+    }
+}
+
+void qb_ledger_redis_turn(struct qb_ledger *port)
+{
+    struct qb_redis_ledger *ledger = (struct qb_redis_ledger *)port;
+    int64_t now_us = qb_clock_mono_us();
+    bool must_sweep = now_us >= ledger->sweep_us;
+    bool must_check = now_us >= ledger->heads_us;
+
+    if (must_sweep) {
+        ledger->sweep_us =
+            now_us + SWEEP_US / 2 + (int64_t)qb_random_below(&ledger->random, (uint64_t)SWEEP_US);
+    }
+    if (must_check) ledger->heads_us = now_us + HEADS_US;
+    qb_mark_send(ledger);
+    for (unsigned i = 0; i < ledger->options.shards; i++) {
+        struct qb_shard *shard = &ledger->shards[i];
+        bool may_probe = (ledger->is_open || ledger->is_opening) && shard->is_up;
+        if (must_check && may_probe && !shard->is_ready) ask_heads(shard, NULL, 0);
+        if (!ledger->is_open || !qb_shard_is_ready(shard)) continue;
+        if (must_sweep) qb_sweep(shard);
+        if (!must_check) continue;
+        check_heads(shard);
+        qb_ask_due(shard);
+    }
+}
+
+int64_t qb_ledger_redis_wake_us(const struct qb_ledger *port)
+{
+    const struct qb_redis_ledger *ledger = (const struct qb_redis_ledger *)port;
+    return ledger->sweep_us < ledger->heads_us ? ledger->sweep_us : ledger->heads_us;
+}
+
+bool qb_ledger_redis_is_ready(const struct qb_ledger *port)
+{
+    const struct qb_redis_ledger *ledger = (const struct qb_redis_ledger *)port;
+
+    for (unsigned i = 0; i < ledger->options.shards; i++) {
+        if (!qb_shard_is_ready(&ledger->shards[i])) return false;
+    }
+    return ledger->is_open;
+}
+
+size_t qb_ledger_redis_under_way(const struct qb_ledger *port)
+{
+    const struct qb_redis_ledger *ledger = (const struct qb_redis_ledger *)port;
+    return ledger->asks + ledger->dirty_count;
+}
+
+static void listen(struct qb_ledger *port, const struct qb_ledger_listener *listener)
+{
+    ((struct qb_redis_ledger *)port)->listener = *listener;
+}
+
+static void forget(struct qb_ledger *port, qb_id auction)
+{
+    struct qb_track *track = qb_track_find((struct qb_redis_ledger *)port, auction);
+    if (track != NULL) qb_track_unfollow(track);
+}
+
+static qb_time_us now_us(struct qb_ledger *port, int64_t *uncertainty_us)
+{
+    return qb_clock_tell((struct qb_redis_ledger *)port, uncertainty_us);
+}
+
+static void ledger_free(struct qb_ledger *port)
+{
+    struct qb_redis_ledger *ledger = (struct qb_redis_ledger *)port;
+
+    ledger->is_freeing = true;
+    ledger->is_open = false;
+    for (unsigned i = 0; i < ledger->options.shards; i++) {
+        struct qb_shard *shard = &ledger->shards[i];
+        qb_redis_free(&shard->link); /* answers what is under way, with nothing */
+        qb_part_next(shard);
+    }
+    drop_tracks(ledger);
+    qb_map_fini(&ledger->tracks);
+    qb_words_fini(&ledger->words);
+    free(ledger->dirty);
+    free(ledger->shards);
+    free(ledger);
+}
+
+static const struct qb_ledger_ops ops = {
+    .listen = listen,
+    .follow = qb_follow_begin,
+    .fed = qb_track_fed,
+    .call = qb_call_begin,
+    .durable = qb_mark_durable,
+    .adopted = qb_mark_adopted,
+    .snapshot = qb_snapshot_take,
+    .forget = forget,
+    .now_us = now_us,
+    .free = ledger_free,
+};
+
+struct qb_ledger *qb_ledger_redis_new(const struct qb_ledger_redis_options *options,
+                                      struct qb_error *error)
+{
+    struct qb_redis_ledger *ledger = calloc(1, sizeof *ledger);
+    uint64_t seed = 0;
+
+    QB_ASSERT(ledger != NULL);
+    QB_ASSERT(options->shards > 0);
+    QB_ASSERT(options->marks_max > 0);
+    ledger->ledger.ops = &ops;
+    ledger->options = *options;
+    qb_map_init(&ledger->tracks, sizeof(qb_id));
+    qb_random_secret(&seed, sizeof seed);
+    qb_random_seed(&ledger->random, seed);
+    ledger->shards = calloc(options->shards, sizeof *ledger->shards);
+    QB_ASSERT(ledger->shards != NULL);
+    for (unsigned i = 0; i < options->shards; i++) {
+        struct qb_shard *shard = &ledger->shards[i];
+        const struct qb_redis_options link = {
+            .loop = options->loop,
+            .address = options->addresses[i],
+            .name = options->name,
+            .connect_ms = CONNECT_MS,
+            .answer_ms = options->answer_ms > 0 ? options->answer_ms : ANSWER_MS,
+            .must_be_safe = options->must_be_safe,
+            .up = on_up,
+            .down = on_down,
+            .context = shard,
+        };
+        shard->ledger = ledger;
+        shard->index = i;
+        shard->link = qb_redis_new(&link, error);
+        if (shard->link == NULL) {
+            ledger_free(&ledger->ledger);
+            return NULL;
+        }
+    }
+    return &ledger->ledger;
+}

@@ -1,0 +1,102 @@
+/*
+ * Replicas on one real Redis, for tests: each a ledger as a runner would use it, on one loop. What
+ * a ledger promises of its order is checked whenever it tells something: the entries of an auction
+ * come by seq without a gap, each once.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "base/mailbox.h"
+#include "base/redis.h"
+#include "storage/ledger_redis.h"
+#include "storage/ledger_redis_state.h"
+#include "tests/kit/rules.h"
+
+#define WORLD_SHARDS   2
+#define WORLD_AUCTIONS 24   /* ids 1 to below this */
+#define WORLD_ENTRIES  2000 /* remembered of each */
+#define WORLD_RESULTS  64
+
+/* An auction as a replica knows it: the first bytes of the bid_id at each seq. */
+struct told {
+    uint64_t seq;
+    uint64_t ids[WORLD_ENTRIES + 1];
+    bool is_own[WORLD_ENTRIES + 1];
+    uint64_t durable;
+    enum qb_ledger_found found; /* of the last follow */
+    int follows;                /* answered */
+    uint64_t state_seq;         /* of the last follow's snapshot; 0: none */
+    size_t record_count;
+    uint64_t orphans;    /* told as such */
+    uint64_t orphan_seq; /* the last one */
+    int dues;
+};
+
+struct replica {
+    const char *name;
+    struct qb_ledger *ledger;
+    struct qb_mailbox *mailbox;
+    struct qb_redis *ears; /* its subscriber */
+    int64_t loss_percent;  /* of what the bus brings */
+    bool must_adopt;       /* says at once that orphans are durable */
+    bool must_journal;     /* says at once that own entries are durable */
+    bool is_open;
+    int opened;
+    int closed;
+    uint32_t epoch;
+    struct told told[WORLD_AUCTIONS];
+    /* The call under way, and the answer to it. */
+    struct qb_entry entries[WORLD_RESULTS];
+    struct qb_ledger_command commands[WORLD_RESULTS];
+    size_t command_count;
+    struct qb_ledger_result results[WORLD_RESULTS];
+    int calls;
+};
+
+/* Starts Redis, once a program. */
+void world_start(void);
+/* Empties Redis and opens `epoch`. */
+void world_reset(uint32_t epoch);
+void world_open(uint32_t epoch);
+/* A command of somebody who may do all; waits for its answer and returns its integer, or -1. */
+int64_t world_command(size_t count, const char *const *words);
+
+/* A replica in `epoch` that is ready. */
+struct replica *replica_new(const char *name, uint32_t epoch, uint32_t marks_max,
+                            uint64_t unconfirmed_max);
+void replica_free(struct replica **replica);
+
+/* Turns the loop and the replicas once. */
+void world_turn(void);
+/* Turns until the condition holds, at most `ms`. */
+#define WORLD_UNTIL(condition, ms)                                                                 \
+    for (int64_t world_until_us = qb_clock_mono_us() + (ms)*QB_MS_US;                              \
+         !(condition) && qb_clock_mono_us() < world_until_us;)                                     \
+    world_turn()
+/* Turns for so long. */
+void world_run(int64_t ms);
+/* Turns until no replica waits for Redis. */
+void world_settle(void);
+
+/* A bid, or (bidder 0) the OPEN, of an auction under a key that `number` makes. */
+struct qb_entry world_entry(qb_id auction, qb_id bidder, uint64_t number);
+/* Gives the entries as one call. The answer comes while the world turns. */
+void replica_call(struct replica *replica, const struct qb_entry *entries, size_t count);
+/* The same call once more. */
+void replica_again(struct replica *replica);
+/* One entry; returns when that is answered. */
+struct qb_ledger_result replica_append(struct replica *replica, struct qb_entry entry);
+/* Hears the auction's channel, and follows it; returns when that is answered. */
+void replica_subscribe(struct replica *replica, qb_id auction);
+enum qb_ledger_found replica_follow(struct replica *replica, qb_id auction);
+/* Breaks its connection to a shard at the next turn. */
+void replica_drop(struct replica *replica, unsigned shard);
+
+/* Whether two replicas know the same log. */
+bool world_is_same(const struct replica *a, const struct replica *b, qb_id auction);
+/* Expectations that did not hold inside the replicas. */
+int world_failures(void);
