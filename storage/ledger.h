@@ -56,6 +56,9 @@ struct qb_ledger_listener {
      * again each second until it is followed, or its snapshot says that it ends later or is over.
      */
     void (*due)(void *context, qb_id auction);
+    /* A followed auction was let go, as what comes next in its log is no longer there (a reader
+     * that was away for long): follow it again. */
+    void (*lost)(void *context, qb_id auction);
     /* Whether commands may be given. Closed: calls answer FENCED, what was heard may be taken
      * back by a recovery. Open again: in `epoch`, every followed auction was let go. */
     void (*open)(void *context, bool is_open, uint32_t epoch);
@@ -122,8 +125,8 @@ static inline void qb_ledger_fed(struct qb_ledger *ledger, qb_id auction, const 
 }
 
 /* Many commands of many auctions in one call, in order. Each is appended, or answered by what its
- * bid_id has already. Only an OPEN may be of an auction that is not followed: any other is EXPIRED.
- * `context` is kept. */
+ * bid_id has already. Only an OPEN may be of an auction that is not followed: any other is EXPIRED
+ * when there is no such log, or FENCED when this ledger cannot know. `context` is kept. */
 static inline void qb_ledger_call(struct qb_ledger *ledger,
                                   const struct qb_ledger_command *commands, size_t count,
                                   qb_ledger_done *done, void *context)

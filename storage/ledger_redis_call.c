@@ -101,6 +101,17 @@ static void tell_later(void *context, void *message)
     call_free(message, 0);
 }
 
+static void set_group(struct qb_group *group, enum qb_append_outcome outcome)
+{
+    const struct qb_part *part = group->part;
+
+    for (uint32_t at = group->first; at != NO_ITEM; at = part->items[at].next) {
+        part->call->results[part->items[at].index] =
+            (struct qb_ledger_result){.outcome = (uint8_t)outcome, .epoch = part->epoch};
+    }
+    group->own = 0;
+}
+
 /* Own entries have their place: from here on what lies behind them may be told. */
 static void end_group(struct qb_group *group)
 {
@@ -109,7 +120,12 @@ static void end_group(struct qb_group *group)
 
     QB_ASSERT(track->calls > 0);
     track->calls--;
-    if (group->own == 0 || group->serial == 0 || track->serial != group->serial) return;
+    if (group->own == 0) return;
+    if (group->serial == 0 || track->serial != group->serial) {
+        /* Let go of meanwhile: what lies before was not told, so neither is this. */
+        set_group(group, QB_APPEND_UNKNOWN);
+        return;
+    }
     QB_ASSERT(track->told == group->before);
     for (uint64_t i = 0; i < group->own; i++) qb_spans_add(&track->own, ++track->told, now_us);
     if (track->newest < track->told) track->newest = track->told;
@@ -146,17 +162,6 @@ static void part_done(struct qb_part *part)
 
     QB_ASSERT(call->left > 0);
     if (--call->left == 0) finish(call);
-}
-
-static void set_group(struct qb_group *group, enum qb_append_outcome outcome)
-{
-    const struct qb_part *part = group->part;
-
-    for (uint32_t at = group->first; at != NO_ITEM; at = part->items[at].next) {
-        part->call->results[part->items[at].index] =
-            (struct qb_ledger_result){.outcome = (uint8_t)outcome, .epoch = part->epoch};
-    }
-    group->own = 0;
 }
 
 static void set_part(struct qb_part *part, enum qb_append_outcome outcome)
@@ -406,11 +411,10 @@ static bool gather(struct call *call, uint32_t index, const struct qb_ledger_com
 
     *result = (struct qb_ledger_result){.outcome = QB_APPEND_FENCED, .epoch = ledger->epoch};
     if (!ledger->is_open || !qb_shard_is_ready(shard)) return false;
-    bool is_known = track != NULL && (track->is_followed || track->follow != NULL);
-    if (!is_known && !is_open) {
-        result->outcome = QB_APPEND_EXPIRED;
-        return false;
-    }
+    bool is_loading = track != NULL && track->follow != NULL;
+    bool is_known = track != NULL && track->is_followed;
+    /* It may be in a log that is not followed: to call it EXPIRED would be a lie. */
+    if (is_loading || (!is_known && !is_open)) return false;
     if (!is_known) {
         track = qb_track_make(ledger, auction);
         qb_track_follow(track, 0, 0);

@@ -224,6 +224,29 @@ static void take_waiting(struct qb_track *track, bool has_progress)
         qb_group_ready(track->waiting, false);
 }
 
+/* What comes next was trimmed. */
+static void lose(struct qb_track *track)
+{
+    struct qb_redis_ledger *ledger = track->ledger;
+
+    qb_log(QB_LOG_WARNING, "ledger.lost", QB_INT("auction", track->auction),
+           QB_INT("seq", track->told + 1));
+    if (track->waiting != NULL) qb_group_ready(track->waiting, false);
+    qb_track_unfollow(track); /* held by the answer that is being read */
+    if (ledger->listener.lost != NULL)
+        ledger->listener.lost(ledger->listener.context, track->auction);
+}
+
+/* Whether a piece that was asked for from the next entry on begins later, or has none of it. */
+static bool begins_late(const struct qb_track *track, struct qb_piece piece)
+{
+    const uint8_t *bytes = NULL;
+    size_t length = 0;
+
+    if (!qb_piece_next(&piece, &bytes, &length)) return piece.seq > track->told;
+    return qb_piece_seq(bytes, length) > track->told + 1;
+}
+
 /* An answer without anything new asks no more: the next check of the heads does. */
 static void take_log(struct qb_track *track, enum qb_answer_kind kind,
                      const struct qb_redis_reply *reply)
@@ -234,7 +257,13 @@ static void take_log(struct qb_track *track, enum qb_answer_kind kind,
     const char *bytes =
         kind == QB_ANSWER_GOOD ? qb_redis_text(qb_redis_item(reply, 1), &length) : "";
 
-    if (kind == QB_ANSWER_GOOD && qb_piece_open(&piece, bytes, length)) take_entries(track, &piece);
+    if (kind == QB_ANSWER_GOOD && qb_piece_open(&piece, bytes, length)) {
+        if (begins_late(track, piece)) {
+            lose(track);
+            return;
+        }
+        take_entries(track, &piece);
+    }
     if (track->waiting != NULL) {
         take_waiting(track, track->told > told);
         return;

@@ -102,7 +102,7 @@ QB_TEST(a_missing_script_is_the_fence)
     qb_ledger_redis_open(a->ledger, 4);
     WORLD_UNTIL(a->is_open, 3000);
     QB_EXPECT_EQ(a->epoch, 4, "open again in another epoch");
-    QB_EXPECT_EQ(replica_append(a, world_entry(LOT, ANN, 1)).outcome, QB_APPEND_EXPIRED,
+    QB_EXPECT_EQ(replica_append(a, world_entry(LOT, ANN, 1)).outcome, QB_APPEND_FENCED,
                  "where nothing is followed any more");
     end(&a);
 }

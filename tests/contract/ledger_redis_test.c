@@ -244,7 +244,33 @@ QB_TEST(an_auction_is_loaded_from_its_snapshot)
     QB_EXPECT_EQ(replica_append(c, world_entry(LOT, BOB, 1)).seq, 602, "goes on");
     WORLD_UNTIL(pair.a->told[LOT].seq == 602, 3000);
     QB_EXPECT(world_is_same(pair.a, c, LOT), "the same log");
+    world_trim(LOT, 540);
+    qb_ledger_forget(c->ledger, LOT);
+    QB_EXPECT_EQ(replica_follow(c, LOT), QB_LEDGER_FOUND, "whatever lies below is not needed");
+    QB_EXPECT_EQ(c->told[LOT].seq, 602, "all the rest");
+    world_trim(LOT, 560);
+    qb_ledger_forget(c->ledger, LOT);
+    QB_EXPECT_EQ(replica_follow(c, LOT), QB_LEDGER_NO_ANSWER, "rather nothing than a gap");
     replica_free(&c);
+    pair_free(&pair);
+}
+
+QB_TEST(who_was_away_for_too_long_begins_again)
+{
+    struct pair pair = pair_new();
+
+    pair.b->loss_percent = 100;
+    for (uint64_t i = 1; i <= 20; i++) {
+        struct qb_entry bid = world_entry(LOT, ANN, i);
+        int calls = pair.a->calls;
+        replica_call(pair.a, &bid, 1);
+        WORLD_UNTIL(pair.a->calls > calls, 3000);
+        if (i == 10) world_trim(LOT, 9);
+    }
+    world_trim(LOT, 18);
+    bool was_behind = pair.b->told[LOT].seq < 17; /* else a check of the heads was quicker */
+    WORLD_UNTIL(pair.b->told[LOT].losses > 0 || pair.b->told[LOT].seq == 21, 3000);
+    QB_EXPECT_EQ(pair.b->told[LOT].losses, was_behind ? 1 : 0, "it is told");
     pair_free(&pair);
 }
 

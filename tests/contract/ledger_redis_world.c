@@ -122,6 +122,17 @@ void world_reset(uint32_t epoch)
     world_open(epoch);
 }
 
+void world_trim(qb_id auction, uint64_t seq)
+{
+    char key[64];
+    char least[32];
+
+    (void)snprintf(key, sizeof key, "qb:{q%u}:%016" PRIx64 ":stream",
+                   qb_shard_of(auction, WORLD_SHARDS), auction);
+    (void)snprintf(least, sizeof least, "%" PRIu64 "-0", seq);
+    (void)world_command(4, (const char *[]){"XTRIM", key, "MINID", least});
+}
+
 void world_turn(void)
 {
     (void)uv_run(&loop, UV_RUN_NOWAIT);
@@ -222,6 +233,11 @@ static void on_due(void *context, qb_id auction)
     told_of(context, auction)->dues++;
 }
 
+static void on_lost(void *context, qb_id auction)
+{
+    told_of(context, auction)->losses++;
+}
+
 static void on_open(void *context, bool is_open, uint32_t epoch)
 {
     struct replica *replica = context;
@@ -271,8 +287,8 @@ struct replica *replica_new(const char *name, uint32_t epoch, uint32_t marks_max
         .marks_max = marks_max,
         .unconfirmed_max = unconfirmed_max,
     };
-    const struct qb_ledger_listener listener = {on_heard, on_durable, on_orphan,
-                                                on_due,   on_open,    replica};
+    const struct qb_ledger_listener listener = {on_heard, on_durable, on_orphan, on_due,
+                                                on_lost,  on_open,    replica};
     const struct qb_redis_options ears = {.loop = &loop,
                                           .address = address,
                                           .name = name,
@@ -351,6 +367,18 @@ static void on_results(void *context, const struct qb_ledger_result *results, si
             qb_ledger_durable(replica->ledger, entry->auction, results[i].seq);
         }
     }
+}
+
+void replica_give(struct replica *replica, const struct qb_ledger_command *commands, size_t count)
+{
+    QB_ASSERT(count <= WORLD_RESULTS);
+    replica->command_count = count;
+    for (size_t i = 0; i < count; i++) {
+        replica->entries[i] = *commands[i].entry;
+        replica->commands[i] = commands[i];
+        replica->commands[i].entry = &replica->entries[i];
+    }
+    replica_again(replica);
 }
 
 void replica_again(struct replica *replica)

@@ -34,6 +34,7 @@ struct told {
     uint64_t orphans;    /* told as such */
     uint64_t orphan_seq; /* the last one */
     int dues;
+    int losses;
 };
 
 struct replica {
@@ -65,6 +66,9 @@ void world_open(uint32_t epoch);
 /* A command of somebody who may do all; waits for its answer and returns its integer, or -1. */
 int64_t world_command(size_t count, const char *const *words);
 
+/* Takes the entries of an auction below `seq` out of its stream. */
+void world_trim(qb_id auction, uint64_t seq);
+
 /* A replica in `epoch` that is ready. */
 struct replica *replica_new(const char *name, uint32_t epoch, uint32_t marks_max,
                             uint64_t unconfirmed_max);
@@ -84,8 +88,11 @@ void world_settle(void);
 
 /* A bid, or (bidder 0) the OPEN, of an auction under a key that `number` makes. */
 struct qb_entry world_entry(qb_id auction, qb_id bidder, uint64_t number);
-/* Gives the entries as one call. The answer comes while the world turns. */
+/* Gives the entries as one call of commands that do not expire. The answer comes while the world
+ * turns. */
 void replica_call(struct replica *replica, const struct qb_entry *entries, size_t count);
+/* Any commands as one call. */
+void replica_give(struct replica *replica, const struct qb_ledger_command *commands, size_t count);
 /* The same call once more. */
 void replica_again(struct replica *replica);
 /* One entry; returns when that is answered. */
