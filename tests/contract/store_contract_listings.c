@@ -334,69 +334,6 @@ static void a_watch_list_has_an_end(const struct store_subject *subject)
     subject->close(&link);
 }
 
-static void take_image(void *context, const char *type, const void *bytes, size_t length)
-{
-    bool *is_same = context;
-
-    *is_same = strcmp(type, "image/png") == 0 && length == 3 && memcmp(bytes, "abc", 3) == 0;
-}
-
-static void an_image_is_found_by_its_hash(const struct store_subject *subject)
-{
-    const struct qb_image image = {
-        .hash = {1}, .type = "image/png", .bytes = "abc", .length = 3, .owner = SAL};
-    const uint8_t other[QB_IMAGE_HASH_BYTES] = {2};
-    struct qb_store_link *link = subject->open();
-    const struct qb_store_ops *ops = subject->ops();
-    struct qb_error error = {""};
-    bool is_same = false;
-
-    store_add_users(subject, link);
-    for (int i = 0; i < 2; i++) {
-        expect(ops->image_add(link, &image, 4096, &error) == QB_STORE_OK, subject->name,
-               "the same again is no error");
-    }
-    expect(ops->image(link, image.hash, take_image, &is_same, &error) == QB_STORE_OK && is_same,
-           subject->name, "as it was");
-    expect(ops->image_is_there(link, image.hash, &error) == QB_STORE_OK &&
-               ops->image_is_there(link, other, &error) == QB_STORE_NOT_FOUND,
-           subject->name, "there, and not");
-    expect(ops->image(link, other, take_image, &is_same, &error) == QB_STORE_NOT_FOUND,
-           subject->name, "no other");
-    subject->close(&link);
-}
-
-static void the_images_of_an_account_have_an_end(const struct store_subject *subject)
-{
-    static const char bytes[5000];
-    struct qb_image image = {.type = "image/png", .bytes = bytes, .length = 5000, .owner = SAL};
-    struct qb_store_link *link = subject->open();
-    const struct qb_store_ops *ops = subject->ops();
-    struct qb_error error = {""};
-    bool is_same = false;
-
-    store_add_users(subject, link);
-    image.hash[0] = 1;
-    expect(ops->image_add(link, &image, 9095, &error) == QB_STORE_OK, subject->name, "5000 bytes");
-    image.hash[0] = 2;
-    image.length = 3;
-    expect(ops->image_add(link, &image, 9095, &error) == QB_STORE_FULL, subject->name,
-           "a small one counts as 4096");
-    expect(ops->image(link, image.hash, take_image, &is_same, &error) == QB_STORE_NOT_FOUND,
-           subject->name, "what is refused is not kept");
-    expect(ops->image_add(link, &image, 9096, &error) == QB_STORE_OK, subject->name, "just so");
-    expect(ops->image_add(link, &image, 9096, &error) == QB_STORE_OK, subject->name,
-           "again takes no room");
-    image.hash[0] = 3;
-    expect(ops->image_add(link, &image, 9096, &error) == QB_STORE_FULL, subject->name, "full");
-    expect(ops->image_add(link, &image, 0, &error) == QB_STORE_OK, subject->name, "no limit");
-    image.hash[0] = 4;
-    image.owner = ANN;
-    expect(ops->image_add(link, &image, 4096, &error) == QB_STORE_OK, subject->name,
-           "another account has its own");
-    subject->close(&link);
-}
-
 #define HOUR_US INT64_C(3600000000)
 
 static enum qb_store_result add_at(const struct store_subject *subject, struct qb_store_link *link,
@@ -496,8 +433,6 @@ void store_contract_listings(const struct store_subject *subject)
     live_are_those_that_are_open_or_paused(subject);
     a_listing_that_never_opened_is_forgotten(subject);
     a_watch_list_has_an_end(subject);
-    an_image_is_found_by_its_hash(subject);
-    the_images_of_an_account_have_an_end(subject);
     a_key_of_a_seller_has_one_listing(subject);
     a_seller_has_so_many_auctions_that_are_not_over(subject);
     a_seller_lists_so_many_in_a_day(subject);
