@@ -109,6 +109,8 @@ test('codes that are in no table are in the code, and those of the code are desc
   for (const list of [http, early, socket, answers]) assert.ok(list.length > 0);
   const known = new Set([...BusyCode.enum, ...ProblemCode.enum, ...RequestCode.enum]);
   assert.deepEqual([...http, ...early, ...answers].filter((name) => !known.has(name)), []);
+  const limits = [...literals(/qb_call_limit\([^;"]*"(\w+)"/g), ...literals(/"limit", "(\w+)"/g)];
+  assert.deepEqual(sorted(new Set(limits)), sorted(openapi.components.schemas.Problem.properties.limit.enum));
   const said = new Set([...ErrorCode.enum, ...FailureCode.enum]);
   assert.deepEqual([...socket, ...answers].filter((name) => !said.has(name)), []);
 });
@@ -227,6 +229,11 @@ async function askCommands(checked, { seller, ann, bob, admin }) {
   const command = (status, who, auction, what, body, key) => checked.ask(status, 'POST', `/api/auctions/${auction}/${what}`, { token: who.token, body, key });
   const auction = await publish({ reserve: 50000, buy_now: 90000, soft_close: { window_ms: 60000, extend_ms: 60000, max_extensions: 3 } });
   await checked.ask(400, 'POST', '/api/auctions', { token: seller.token, body: { title: '' } });
+  const again = { title: 'B', category: 'other', currency: 'USD', start_price: 100, duration_ms: DAY_MS };
+  await checked.ask(422, 'POST', '/api/auctions', { token: seller.token, body: { ...again, image: '0'.repeat(64) } });
+  const { id } = (await checked.ask(201, 'POST', '/api/auctions', { token: seller.token, key: 'p1', body: again })).auction;
+  assert.equal((await checked.ask(201, 'POST', '/api/auctions', { token: seller.token, key: 'p1', body: again })).auction.id, id);
+  await checked.ask(409, 'POST', '/api/auctions', { token: seller.token, key: 'p1', body: { ...again, title: 'C' } });
   const { label } = await command(200, ann, auction, 'bids', { max: 1000, currency: 'USD' }, 'a1');
   await command(409, ann, auction, 'bids', { max: 1000, currency: 'USD' }, 'a2');
   await command(409, ann, auction, 'bids', { max: 2000, currency: 'EUR' }, 'a3');
@@ -315,11 +322,11 @@ async function askAdmins(checked, { ann, bob, admin }) {
   await put(204, admin, 'limit', { currency: 'USD', amount: null });
   await put(400, admin, 'limit', { currency: 'XXX', amount: 1 });
   await put(403, ann, 'limit', { currency: 'USD', amount: 1 });
-  await put(200, admin, 'roles', { roles: ['bidder'] });
-  await put(403, ann, 'roles', { roles: ['admin'] });
   await checked.ask(200, 'POST', `/api/users/${bob.user.id}/ban`, { token: admin.token, body: {} });
   await checked.ask(403, 'GET', '/api/me', { token: bob.token });
   await checked.ask(200, 'POST', `/api/users/${bob.user.id}/unban`, { token: admin.token });
+  await put(403, ann, 'roles', { roles: ['admin'] });
+  await put(200, admin, 'roles', { roles: ['bidder'] });
   for (const what of ['ban', 'unban']) await checked.ask(404, 'POST', `/api/users/0000000000001/${what}`, { token: admin.token });
 }
 
