@@ -8,61 +8,15 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <uv.h>
 
-#include "base/clock.h"
-#include "base/redis.h"
+#include "tests/contract/redis_seen.h"
 #include "tests/kit/stack.h"
 #include "tests/kit/test.h"
 
-struct seen {
-    int ups;
-    int downs;
-    int answers;
-    int nulls;
-    size_t length;
-    char why[512];
-};
-
-static uv_loop_t loop;
 static char folder[] = "/tmp/qb-tunnel-XXXXXX";
 static const char *password;
 static int server_port;
 static int client_port;
-
-/* Turns until the condition holds, at most `ms`. */
-#define UNTIL(condition, ms)                                                                       \
-    for (int64_t until_us = qb_clock_mono_us() + (ms)*QB_MS_US;                                    \
-         !(condition) && qb_clock_mono_us() < until_us; qb_clock_sleep_us(500))                    \
-    (void)uv_run(&loop, UV_RUN_NOWAIT)
-
-static void on_up(void *context, const char *run_id)
-{
-    struct seen *seen = context;
-
-    (void)run_id;
-    seen->ups++;
-}
-
-static void on_down(void *context, const char *why)
-{
-    struct seen *seen = context;
-
-    seen->downs++;
-    (void)snprintf(seen->why, sizeof seen->why, "%s", why);
-}
-
-static void on_answer(void *context, const struct qb_redis_reply *reply)
-{
-    struct seen *seen = context;
-
-    if (reply == NULL) {
-        seen->nulls++;
-        return;
-    }
-    seen->answers++;
-    (void)qb_redis_text(reply, &seen->length);
-}
 
 static struct sockaddr_in loopback(int port)
 {
@@ -167,30 +121,15 @@ static pid_t start_client_end(const char *authority, const char *host)
     return start_tunnel("client", client_port, rest);
 }
 
-static struct qb_redis *open_link(struct seen *seen)
+static void open_link(struct seen *seen)
 {
     char address[256];
-    struct qb_error error = {{0}};
 
-    *seen = (struct seen){0};
     (void)snprintf(address, sizeof address, "redis://quickbid:%s@127.0.0.1:%d", password,
                    client_port);
-    struct qb_redis *link = qb_redis_new(&(struct qb_redis_options){.loop = &loop,
-                                                                    .address = address,
-                                                                    .name = "tunnel-test",
-                                                                    .must_be_safe = true,
-                                                                    .up = on_up,
-                                                                    .down = on_down,
-                                                                    .context = seen},
-                                         &error);
-    QB_EXPECT_TEXT(error.text, "", "the address is good");
-    return link;
-}
-
-static void close_link(struct qb_redis **link)
-{
-    qb_redis_free(link);
-    for (int i = 0; i < 8; i++) (void)uv_run(&loop, UV_RUN_NOWAIT);
+    struct qb_redis_options options = seen_options(seen, address);
+    options.must_be_safe = true;
+    QB_EXPECT(seen_open(seen, &options), "the address is good");
 }
 
 /* Whether a link gets through a client end that trusts `authority` to be `host`. */
@@ -198,10 +137,10 @@ static bool gets_through(const char *authority, const char *host)
 {
     struct seen seen;
     pid_t client = start_client_end(authority, host);
-    struct qb_redis *link = open_link(&seen);
+    open_link(&seen);
 
     UNTIL(seen.ups + seen.downs > 0, 10000);
-    close_link(&link);
+    seen_close(&seen);
     stop_tunnel(client);
     return seen.ups > 0;
 }
@@ -210,7 +149,7 @@ static void carries_and_comes_back(void)
 {
     struct seen seen;
     pid_t client = start_client_end("ca", "redis.test");
-    struct qb_redis *link = open_link(&seen);
+    open_link(&seen);
     char large[200000];
 
     UNTIL(seen.ups > 0, 10000);
@@ -218,8 +157,8 @@ static void carries_and_comes_back(void)
     (void)memset(large, 'x', sizeof large);
     const char *set[] = {"SET", "qb:{q0}:1:conf", large};
     const size_t lengths[] = {3, strlen(set[1]), sizeof large};
-    qb_redis_command(link, 3, set, lengths, on_answer, &seen);
-    qb_redis_command(link, 2, (const char *[]){"GET", set[1]}, NULL, on_answer, &seen);
+    qb_redis_command(seen.link, 3, set, lengths, seen_answer, &seen);
+    qb_redis_command(seen.link, 2, (const char *[]){"GET", set[1]}, NULL, seen_answer, &seen);
     UNTIL(seen.answers == 2, 5000);
     QB_EXPECT_EQ(seen.length, sizeof large, "what goes in comes out");
     stop_tunnel(client);
@@ -228,7 +167,7 @@ static void carries_and_comes_back(void)
     client = start_client_end("ca", "redis.test");
     UNTIL(seen.ups > 1, 10000);
     QB_EXPECT_EQ(seen.ups, 2, "and healed");
-    close_link(&link);
+    seen_close(&seen);
     stop_tunnel(client);
 }
 
@@ -236,9 +175,7 @@ QB_TEST(a_tunnel_carries_the_link_and_lets_nobody_else_in)
 {
     char clean[64];
 
-    (void)signal(SIGPIPE, SIG_IGN);
-    qb_stack_start("redis-single");
-    (void)uv_loop_init(&loop);
+    seen_begin("redis-single");
     QB_EXPECT(mkdtemp(folder) != NULL, "a folder");
     static char url[512];
     (void)snprintf(url, sizeof url, "%s", qb_stack_value("REDIS_URL"));
@@ -256,6 +193,5 @@ QB_TEST(a_tunnel_carries_the_link_and_lets_nobody_else_in)
     stop_tunnel(server);
     (void)snprintf(clean, sizeof clean, "rm -rf '%s'", folder);
     QB_EXPECT_EQ(system(clean), 0, "cleaned");
-    QB_EXPECT_EQ(uv_loop_close(&loop), 0, "nothing stays in the loop");
-    qb_stack_stop();
+    seen_end();
 }
