@@ -153,6 +153,7 @@ static struct qb_frame *load_for_all(struct qb_catalogue *catalogue, qb_id aucti
         keep(catalogue, auction, flight.frame, now_us + catalogue->options.life_us);
     }
     while (flight.waiting > 0) (void)pthread_cond_wait(&catalogue->changed, &catalogue->lock);
+    /* cppcheck-suppress returnDanglingLifetime ; a frame is its own */
     return flight.frame;
 }
 

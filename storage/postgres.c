@@ -75,7 +75,7 @@ static bool begin(struct qb_sql_link *link, struct qb_error *error)
 
     QB_ASSERT(!postgres->server.is_writing);
     QB_TRY(qb_postgres_ensure(&postgres->server, error));
-    QB_TRY(qb_postgres_send(&postgres->server, "BEGIN", QB_POSTGRES_ANSWER_US, error));
+    QB_TRY(qb_postgres_send(&postgres->server, "BEGIN", 0, error));
     postgres->server.is_writing = true;
     return true;
 }
@@ -91,7 +91,8 @@ static bool finish(struct qb_sql_link *link, bool do_commit, struct qb_error *er
     /* After an error within, the server would answer a commit by rolling back. */
     bool is_spoilt = PQtransactionStatus(postgres->server.connection) == PQTRANS_INERROR;
     const char *sql = do_commit && !is_spoilt ? "COMMIT" : "ROLLBACK";
-    bool is_done = qb_postgres_send(&postgres->server, sql, QB_POSTGRES_ANSWER_US, error);
+    bool is_done = qb_postgres_send(&postgres->server, sql, 0, error);
+    qb_postgres_committed(&postgres->server);
     if (!do_commit || !is_spoilt || !is_done) return is_done;
     return qb_postgres_fail("an error had ended the transaction", error);
 }
@@ -103,7 +104,7 @@ static bool lock(struct qb_sql_link *link, bool do_lock, struct qb_error *error)
                    error);
     }
     return run(link, "SELECT pg_advisory_unlock(" MIGRATION_LOCK ")", error) &&
-           run(link, qb_postgres_setup, error);
+           qb_postgres_setup(&mine(link)->server, error);
 }
 
 static int64_t changes(struct qb_sql_link *link)
@@ -223,8 +224,7 @@ static enum qb_step prepare(struct postgres_statement *statement, struct qb_erro
         qb_postgres_lose(link);
         return QB_STEP_FAILED;
     }
-    enum qb_step step =
-        qb_postgres_outcome(qb_postgres_collect(link, QB_POSTGRES_ANSWER_US, error), error);
+    enum qb_step step = qb_postgres_outcome(qb_postgres_collect(link, 0, error), error);
     if (step == QB_STEP_DONE) statement->prepared = link->connections;
     return step;
 }
@@ -265,7 +265,7 @@ static enum qb_step execute(struct postgres_statement *statement, struct qb_erro
         qb_postgres_lose(link);
         return QB_STEP_FAILED;
     }
-    PGresult *result = qb_postgres_collect(link, QB_POSTGRES_ANSWER_US, error);
+    PGresult *result = qb_postgres_collect(link, 0, error);
     tell_if_slow(statement, qb_clock_mono_us() - began_us);
     ExecStatusType status = PQresultStatus(result);
     if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK)
@@ -352,7 +352,7 @@ static const struct qb_sql_driver driver = {
     .column_blob = column_blob,
 };
 
-struct qb_sql_link *qb_postgres_open(const struct qb_postgres *postgres, struct qb_error *error)
+struct qb_sql_link *qb_postgres_open(struct qb_postgres *postgres, struct qb_error *error)
 {
     struct postgres *link = calloc(1, sizeof *link);
 

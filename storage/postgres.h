@@ -12,11 +12,19 @@
 
 struct qb_postgres; /* where the server is */
 
-/* `url` as in DATABASE_URL, copied; `is_primary`: connect only to where may be written. Null with
- * `error` set when the address cannot be read; nothing is connected yet. */
-struct qb_postgres *qb_postgres_new(const char *url, bool is_primary, struct qb_error *error);
+/* A primary is connected to only where may be written. A replica has shorter limits of time, since
+ * what it does not answer the primary can. */
+enum qb_postgres_role { QB_POSTGRES_PRIMARY, QB_POSTGRES_REPLICA, QB_POSTGRES_ROLES };
+
+/* `url` as in DATABASE_URL, copied. Null with `error` set when it cannot be read; nothing is
+ * connected yet. */
+struct qb_postgres *qb_postgres_new(const char *url, enum qb_postgres_role role,
+                                    struct qb_error *error);
 /* After its last connection. */
 void qb_postgres_free(struct qb_postgres **postgres);
 
 /* A connection. Null with `error` set. */
-struct qb_sql_link *qb_postgres_open(const struct qb_postgres *postgres, struct qb_error *error);
+struct qb_sql_link *qb_postgres_open(struct qb_postgres *postgres, struct qb_error *error);
+
+/* How many commits this process has sent there, over all connections. Any thread. */
+uint64_t qb_postgres_commits(const struct qb_postgres *postgres);

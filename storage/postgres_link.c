@@ -1,29 +1,41 @@
 #include "storage/postgres_link.h"
 
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/assert.h"
 #include "base/clock.h"
 
-#define CONNECT_SECONDS "3"
-#define STATEMENT_MS    "5000"
-#define RETRY_FIRST_US  (100 * QB_MS_US)
-#define RETRY_LAST_US   (5 * QB_SECOND_US)
-#define STATE_UNIQUE    "23505"
-#define STATE_SYNTAX    "42601"
-
-const char *const qb_postgres_setup =
-    "SET statement_timeout = " STATEMENT_MS "; SET idle_in_transaction_session_timeout = 60000"
-    "; SET client_min_messages = warning";
+#define RETRY_FIRST_US (100 * QB_MS_US)
+#define RETRY_LAST_US  (5 * QB_SECOND_US)
+#define STATE_UNIQUE   "23505"
+#define STATE_SYNTAX   "42601"
 
 struct qb_postgres {
-    bool is_primary;
+    enum qb_postgres_role role;
+    _Atomic uint64_t commits;
     char url[]; /* holds the password: never in an error or a log */
 };
 
-struct qb_postgres *qb_postgres_new(const char *url, bool is_primary, struct qb_error *error)
+/* The server's own limit for a statement comes before ours for the answer. */
+static const struct {
+    const char *connect_seconds;
+    const char *unacknowledged_ms;
+    const char *setup;
+    const char *where;
+    int64_t answer_us;
+} limits[QB_POSTGRES_ROLES] = {
+#define SETUP(statement_ms)                                                                        \
+    "SET statement_timeout = " #statement_ms "; SET idle_in_transaction_session_timeout = 60000; " \
+    "SET client_min_messages = warning"
+    [QB_POSTGRES_PRIMARY] = {"3", "5000", SETUP(5000), "read-write", 7 * QB_SECOND_US},
+    [QB_POSTGRES_REPLICA] = {"2", "2000", SETUP(1000), "any", 2 * QB_SECOND_US},
+};
+
+struct qb_postgres *qb_postgres_new(const char *url, enum qb_postgres_role role,
+                                    struct qb_error *error)
 {
     char *message = NULL; /* may hold the address, and with it the password */
     PQconninfoOption *options = PQconninfoParse(url, &message);
@@ -38,7 +50,8 @@ struct qb_postgres *qb_postgres_new(const char *url, bool is_primary, struct qb_
     PQconninfoFree(options);
     struct qb_postgres *postgres = malloc(sizeof *postgres + bytes);
     QB_ASSERT(postgres != NULL);
-    postgres->is_primary = is_primary;
+    postgres->role = role;
+    atomic_init(&postgres->commits, 0);
     (void)memcpy(postgres->url, url, bytes);
     return postgres;
 }
@@ -82,7 +95,8 @@ static bool await(struct qb_postgres_link *link, int64_t until_us, struct qb_err
 PGresult *qb_postgres_collect(struct qb_postgres_link *link, int64_t limit_us,
                               struct qb_error *error)
 {
-    int64_t until_us = qb_clock_mono_us() + limit_us;
+    int64_t wait_us = limit_us > 0 ? limit_us : limits[link->where->role].answer_us;
+    int64_t until_us = qb_clock_mono_us() + wait_us;
     PGresult *kept = NULL;
 
     for (;;) {
@@ -140,8 +154,24 @@ static void ignore_notice(void *context, const PGresult *result)
     (void)result;
 }
 
+bool qb_postgres_setup(struct qb_postgres_link *link, struct qb_error *error)
+{
+    return qb_postgres_send(link, limits[link->where->role].setup, 0, error);
+}
+
+void qb_postgres_committed(struct qb_postgres_link *link)
+{
+    atomic_fetch_add(&link->where->commits, 1);
+}
+
+uint64_t qb_postgres_commits(const struct qb_postgres *postgres)
+{
+    return atomic_load(&postgres->commits);
+}
+
 static bool connect_now(struct qb_postgres_link *link, struct qb_error *error)
 {
+    enum qb_postgres_role role = link->where->role;
     const char *const names[] = {"dbname",
                                  "connect_timeout",
                                  "target_session_attrs",
@@ -150,10 +180,10 @@ static bool connect_now(struct qb_postgres_link *link, struct qb_error *error)
                                  "keepalives_idle",
                                  NULL};
     const char *const values[] = {link->where->url,
-                                  CONNECT_SECONDS,
-                                  link->where->is_primary ? "read-write" : "any",
+                                  limits[role].connect_seconds,
+                                  limits[role].where,
                                   "quickbid",
-                                  STATEMENT_MS,
+                                  limits[role].unacknowledged_ms,
                                   "10",
                                   NULL};
 
@@ -166,7 +196,7 @@ static bool connect_now(struct qb_postgres_link *link, struct qb_error *error)
     }
     link->connections++;
     (void)PQsetNoticeReceiver(link->connection, ignore_notice, NULL); /* else: standard error */
-    return qb_postgres_send(link, qb_postgres_setup, QB_POSTGRES_ANSWER_US, error);
+    return qb_postgres_setup(link, error);
 }
 
 bool qb_postgres_ensure(struct qb_postgres_link *link, struct qb_error *error)

@@ -9,12 +9,10 @@
 #include "base/clock.h"
 #include "storage/postgres.h"
 
-/* How long to wait for an answer: the server's own limit for a statement comes first. */
-#define QB_POSTGRES_ANSWER_US   (7 * QB_SECOND_US)
 #define QB_POSTGRES_NO_LIMIT_US (24 * 3600 * QB_SECOND_US)
 
 struct qb_postgres_link {
-    const struct qb_postgres *where;
+    struct qb_postgres *where;
     PGconn *connection;   /* null: lost */
     unsigned connections; /* made so far */
     bool is_writing;      /* within a transaction: a lost connection is not made again */
@@ -22,8 +20,11 @@ struct qb_postgres_link {
     int64_t retry_at_us;
 };
 
-/* What each session is set to. */
-extern const char *const qb_postgres_setup;
+/* Sets what holds for the session; again after it was changed. */
+QB_MUST_USE bool qb_postgres_setup(struct qb_postgres_link *link, struct qb_error *error);
+
+/* A commit was sent, whatever came of it. */
+void qb_postgres_committed(struct qb_postgres_link *link);
 
 /* Sets `error` to the first line of the library's `message`. Returns false. */
 bool qb_postgres_fail(const char *message, struct qb_error *error);
@@ -35,7 +36,7 @@ QB_MUST_USE bool qb_postgres_ensure(struct qb_postgres_link *link, struct qb_err
 void qb_postgres_lose(struct qb_postgres_link *link);
 
 /* The outcome of what was sent: the first error, else the last result. Null: the connection was
- * lost, and `error` is set. */
+ * lost, and `error` is set. `limit_us` 0: that of an answer. */
 PGresult *qb_postgres_collect(struct qb_postgres_link *link, int64_t limit_us,
                               struct qb_error *error);
 

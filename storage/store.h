@@ -2,8 +2,8 @@
  * Port: the permanent record: accounts, sessions, auctions, entries, bids, payments; and the
  * queries over it.
  *
- * Implementations: store_sqlite.h, store_postgres.h. tests/contract/store_contract.c says what each
- * must do.
+ * Implementations: store_sqlite.h, store_postgres.h, store_replicas.h.
+ * tests/contract/store_contract.c says what each must do.
  *
  * Thread    calls block: worker threads only, each with a connection of its own (qb_store_open).
  * Errors    enum qb_store_result; FAILED sets `error` (log it; never show it to a client).

@@ -8,7 +8,11 @@
 
 struct qb_store_link {
     struct qb_sql_link *sql;
+    struct qb_store_copy *copy; /* of store_replicas.c; null elsewhere */
 };
+
+/* The operations; `open` and `free` are of qb_store_sql_new(). */
+extern const struct qb_store_ops qb_store_sql_ops;
 
 /* A statement that returns no rows; `if_none` is the result when it changes none: TAKEN of an
  * insert that meets a taken value with ON CONFLICT DO NOTHING, NOT_FOUND of an update. */

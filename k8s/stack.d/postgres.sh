@@ -99,6 +99,7 @@ postgres_url() {
 postgres_environment() {
   local name urls=''
   echo "export DATABASE_URL=$(postgres_url postgres)"
+  echo "export DATABASE_OPERATOR_URL=postgresql://postgres:$(secret_of postgres-superuser)@127.0.0.1:$(port_of postgres)/quickbid"
   for name in "$@"; do
     case $name in postgres-replica-*) urls+=,$(postgres_url "$name") ;; esac
   done

@@ -49,6 +49,18 @@ static bool count_one(void *context, const struct qb_listing *listing, int64_t k
     return true;
 }
 
+static void expect_search(const struct store_subject *subject, struct qb_store_link *link,
+                          const char *search, size_t found)
+{
+    const struct qb_listing_query query = {.search = search, .rows_max = 10};
+    struct qb_error error = {""};
+    size_t count = 0;
+    bool is_answered =
+        subject->ops()->listings(link, &query, count_one, &count, &error) == QB_STORE_OK;
+
+    expect(is_answered && count == found, subject->name, search != NULL ? search : "any");
+}
+
 static void a_search_is_words_and_nothing_else(const struct store_subject *subject)
 {
     static const struct {
@@ -66,14 +78,7 @@ static void a_search_is_words_and_nothing_else(const struct store_subject *subje
     store_add_users(subject, link);
     publish(subject, link, &bike);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        const struct qb_listing_query query = {.search = rows[i].search, .rows_max = 10};
-        struct qb_error error = {""};
-        size_t count = 0;
-        bool is_answered =
-            subject->ops()->listings(link, &query, count_one, &count, &error) == QB_STORE_OK;
-        const char *says = rows[i].search != NULL ? rows[i].search : "any";
-        expect(is_answered, subject->name, says);
-        expect(count == rows[i].found, subject->name, says);
+        expect_search(subject, link, rows[i].search, rows[i].found);
     }
     subject->close(&link);
 }
@@ -98,12 +103,7 @@ static void a_search_sees_through_accents_and_punctuation(const struct store_sub
     store_add_users(subject, link);
     publish(subject, link, &listing);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        const struct qb_listing_query query = {.search = rows[i].search, .rows_max = 10};
-        struct qb_error error = {""};
-        size_t count = 0;
-        bool is_answered =
-            subject->ops()->listings(link, &query, count_one, &count, &error) == QB_STORE_OK;
-        expect(is_answered && count == rows[i].found, subject->name, rows[i].search);
+        expect_search(subject, link, rows[i].search, rows[i].found);
     }
     subject->close(&link);
 }

@@ -6,78 +6,25 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "storage/migrate.h"
 #include "storage/store_postgres.h"
 #include "tests/contract/expect.h"
 #include "tests/contract/store_contract.h"
+#include "tests/kit/postgres.h"
 #include "tests/kit/stack.h"
 #include "tests/kit/test.h"
 
 static struct qb_postgres *postgres;
 static struct qb_store *store;
-static unsigned schemas;
-
-static void must(bool is_true, const char *what)
-{
-    if (is_true) return;
-    (void)printf("cannot go on: %s\n", what);
-    exit(1);
-}
-
-/* A new, empty schema, and where it is. */
-static struct qb_postgres *schema_new(void)
-{
-    char text[512];
-    struct qb_error error = {""};
-
-    if (schemas == 0) qb_stack_start("postgres-single");
-    const char *url = qb_stack_value("DATABASE_URL");
-    struct qb_postgres *server = qb_postgres_new(url, true, &error);
-    must(server != NULL, error.text);
-    struct qb_sql_link *link = qb_postgres_open(server, &error);
-    must(link != NULL, error.text);
-    (void)snprintf(text, sizeof text, "CREATE SCHEMA test%u", ++schemas);
-    must(qb_sql_run(link, text, &error), error.text);
-    qb_sql_close(&link);
-    qb_postgres_free(&server);
-    (void)snprintf(text, sizeof text, "%s?options=-csearch_path%%3Dtest%u", url, schemas);
-    server = qb_postgres_new(text, true, &error);
-    must(server != NULL, error.text);
-    return server;
-}
-
-static struct qb_sql_link *connect(struct qb_postgres *server)
-{
-    struct qb_error error = {""};
-    struct qb_sql_link *link = qb_postgres_open(server, &error);
-
-    must(link != NULL, error.text);
-    /* cppcheck-suppress returnDanglingLifetime ; the link does not keep the error */
-    return link;
-}
-
-static size_t migrate(struct qb_postgres *server)
-{
-    struct qb_sql_link *link = connect(server);
-    struct qb_error error = {""};
-    size_t count = 0;
-    size_t applied = 0;
-    const struct qb_migration *migrations = qb_migrations_postgres(&count);
-
-    must(qb_migrate(link, migrations, count, &applied, &error), error.text);
-    qb_sql_close(&link);
-    return applied;
-}
 
 static struct qb_store_link *open_new(void)
 {
     struct qb_error error = {""};
 
-    postgres = schema_new();
-    (void)migrate(postgres);
+    postgres = qb_schema_new("postgres-single");
+    (void)qb_schema_migrate(postgres);
     store = qb_store_postgres_new(postgres);
     struct qb_store_link *link = store->ops->open(store, &error);
-    must(link != NULL, error.text);
+    qb_must(link != NULL, error.text);
     /* cppcheck-suppress returnDanglingLifetime ; the link does not keep the error */
     return link;
 }
@@ -130,10 +77,10 @@ QB_TEST(what_was_migrated_is_not_migrated_again_and_must_not_differ)
     QB_EXPECT(count >= 3 && count <= 8, "there are some");
     (void)memcpy(ours, migrations, count * sizeof ours[0]);
     ours[1].sql = "SELECT 1";
-    postgres = schema_new();
-    QB_EXPECT_EQ(migrate(postgres), count, "all are new");
-    QB_EXPECT_EQ(migrate(postgres), 0, "none is");
-    struct qb_sql_link *link = connect(postgres);
+    postgres = qb_schema_new("postgres-single");
+    QB_EXPECT_EQ(qb_schema_migrate(postgres), count, "all are new");
+    QB_EXPECT_EQ(qb_schema_migrate(postgres), 0, "none is");
+    struct qb_sql_link *link = qb_schema_connect(postgres);
     QB_EXPECT(!qb_migrate(link, ours, count, NULL, &error), "refused");
     QB_EXPECT(strstr(error.text, "0002_auctions.sql was changed") != NULL, error.text);
     qb_sql_close(&link);
@@ -149,10 +96,10 @@ QB_TEST(of_several_programs_that_migrate_at_once_one_does_it)
     size_t sum = 0;
 
     (void)qb_migrations_postgres(&count);
-    postgres = schema_new();
+    postgres = qb_schema_new("postgres-single");
     for (int i = 0; i < PROGRAMS; i++) {
         children[i] = fork();
-        if (children[i] == 0) _exit((int)migrate(postgres));
+        if (children[i] == 0) _exit((int)qb_schema_migrate(postgres));
     }
     for (int i = 0; i < PROGRAMS; i++) {
         int status = 0;
@@ -284,7 +231,7 @@ static void *list_things(void *context)
     struct qb_error error = {""};
     struct qb_store_link *link = store->ops->open(store, &error);
 
-    must(link != NULL, error.text);
+    qb_must(link != NULL, error.text);
     for (qb_id id = seller->first; id < seller->first + LISTINGS_EACH; id++) {
         struct qb_listing_terms terms = {.live_max = LIVE_MAX};
         const struct qb_listing listing = store_listing(id, "A thing");
@@ -306,7 +253,8 @@ QB_TEST(a_limit_holds_when_several_add_at_once)
     store_add_users(&subject, link);
     for (size_t i = 0; i < SELLERS_THREADS; i++) {
         sellers[i].first = 1000 * (i + 1);
-        must(pthread_create(&sellers[i].thread, NULL, list_things, &sellers[i]) == 0, "a thread");
+        qb_must(pthread_create(&sellers[i].thread, NULL, list_things, &sellers[i]) == 0,
+                "a thread");
     }
     for (size_t i = 0; i < SELLERS_THREADS; i++) {
         (void)pthread_join(sellers[i].thread, NULL);
@@ -322,6 +270,8 @@ QB_TEST(an_address_that_cannot_be_read_is_not_repeated)
 {
     struct qb_error error = {""};
 
-    QB_EXPECT(qb_postgres_new("postgresql://a:secret@[host/db", true, &error) == NULL, "bad");
+    QB_EXPECT(qb_postgres_new("postgresql://a:secret@[host/db", QB_POSTGRES_PRIMARY, &error) ==
+                  NULL,
+              "bad");
     QB_EXPECT(strstr(error.text, "secret") == NULL && error.text[0] != '\0', error.text);
 }
