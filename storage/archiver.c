@@ -21,7 +21,8 @@ struct cached {
     struct qb_lot lot;
     bool is_dirty;
     bool was_over;
-    bool is_frozen; /* has a conflict: nothing more of it is applied */
+    bool is_frozen;      /* has a conflict: nothing more of it is applied */
+    uint64_t staged_seq; /* the lowest place ahead of the lot that has an entry staged; 0: none */
 };
 
 struct item {
@@ -101,6 +102,17 @@ static bool is_good(enum qb_store_result result)
     return result == QB_STORE_OK;
 }
 
+/* Looks what waits for the auction's next places. */
+static bool find_staged(struct qb_archive *archive, struct cached *cached, struct qb_staged *staged,
+                        struct qb_error *error)
+{
+    enum qb_store_result result = archive->options.store->archive_staged(
+        archive->options.link, cached->lot.auction, cached->lot.seq, staged, error);
+
+    cached->staged_seq = is_good(result) ? staged->seq : 0;
+    return is_good(result) || result == QB_STORE_NOT_FOUND;
+}
+
 static struct cached *state_of(struct qb_archive *archive, qb_id auction, struct qb_error *error)
 {
     struct cached *cached = qb_map_get(&archive->cache, &auction);
@@ -129,6 +141,11 @@ static struct cached *state_of(struct qb_archive *archive, qb_id auction, struct
         cached->lot.final_price = QB_AMOUNT_NONE;
     }
     cached->was_over = result == QB_STORE_OK && qb_lot_is_over(&cached->lot);
+    struct qb_staged staged;
+    if (archive->options.is_journal_apart && !find_staged(archive, cached, &staged, error)) {
+        free(cached);
+        return NULL;
+    }
     (void)qb_map_set(&archive->cache, &auction, cached);
     return cached;
 }
@@ -168,7 +185,7 @@ static bool quarantine(struct qb_archive *archive, struct cached *cached,
     qb_id_text(item->auction, auction);
     qb_metric_add(QB_METRIC_archive_conflicts_total, NULL, 1);
     qb_log(QB_LOG_ERROR, "archive.conflict", QB_TEXT("auction", auction), QB_INT("seq", item->seq));
-    if (archive->options.frozen != NULL)
+    if (archive->options.frozen != NULL && item->auction != 0)
         archive->options.frozen(archive->options.context, item->auction);
     return is_good(archive->options.store->archive_conflict(
         archive->options.link, item->auction, item->seq, item->bytes, item->length, error));
@@ -237,6 +254,59 @@ static bool take_repeated(struct qb_archive *archive, struct cached *cached,
     return quarantine(archive, cached, item, error);
 }
 
+/* Keeps an entry until its predecessors have come. */
+static bool stage(struct qb_archive *archive, struct cached *cached,
+                  const struct qb_journal_item *item, uint32_t epoch, struct qb_error *error)
+{
+    struct qb_staged staged = {
+        .auction = item->auction, .seq = item->seq, .epoch = epoch, .length = item->length};
+
+    (void)memcpy(staged.bytes, item->bytes, item->length);
+    enum qb_store_result result =
+        archive->options.store->archive_stage(archive->options.link, &staged, error);
+    if (result == QB_STORE_TAKEN) return quarantine(archive, cached, item, error);
+    if (!is_good(result)) return false;
+    qb_metric_add(QB_METRIC_archive_staged_total, NULL, 1);
+    if (cached->staged_seq == 0 || item->seq < cached->staged_seq) cached->staged_seq = item->seq;
+    return true;
+}
+
+/* Of an entry that was taken or staged: whether its bytes are one, and of that place. */
+static bool is_entry_of(const struct qb_journal_item *item, struct qb_entry *entry,
+                        struct qb_rules *rules)
+{
+    return qb_entry_decode(item->bytes, item->length, entry, rules) &&
+           entry->auction == item->auction && entry->seq == item->seq;
+}
+
+/* Folds what waited for the entry of `epoch` that was just folded, and what waited for that. What
+ * is staged of an older epoch was voided by the recovery between the two, and stays where it is. */
+static bool fold_staged(struct qb_archive *archive, struct cached *cached, uint32_t epoch,
+                        struct qb_error *error)
+{
+    const struct qb_store_ops *store = archive->options.store;
+
+    while (cached->staged_seq != 0 && cached->staged_seq <= cached->lot.seq + 1 &&
+           !cached->is_frozen) {
+        struct qb_staged staged;
+        struct qb_entry entry;
+        struct qb_rules rules;
+        QB_TRY(find_staged(archive, cached, &staged, error));
+        if (cached->staged_seq != cached->lot.seq + 1 || staged.epoch < epoch) break;
+        const struct qb_journal_item item = {.auction = staged.auction,
+                                             .seq = staged.seq,
+                                             .epoch = staged.epoch,
+                                             .bytes = staged.bytes,
+                                             .length = staged.length};
+        QB_TRY(is_good(store->archive_unstage(archive->options.link, &staged, error)));
+        bool is_readable = is_entry_of(&item, &entry, &rules);
+        if (!is_readable) return quarantine(archive, cached, &item, error);
+        QB_TRY(fold(archive, cached, &entry, &item, error));
+        epoch = staged.epoch;
+    }
+    return true;
+}
+
 static bool apply(struct qb_archive *archive, const struct qb_journal_item *item,
                   struct qb_error *error)
 {
@@ -245,11 +315,16 @@ static bool apply(struct qb_archive *archive, const struct qb_journal_item *item
     struct cached *cached = state_of(archive, item->auction, error);
 
     if (cached == NULL) return false;
-    bool is_readable = qb_entry_decode(item->bytes, item->length, &entry, &rules) &&
-                       entry.auction == item->auction && entry.seq == item->seq;
+    bool is_readable = is_entry_of(item, &entry, &rules);
     bool is_next = is_readable && item->seq == cached->lot.seq + 1 && !cached->is_frozen &&
                    (item->seq > 1 || entry.type == QB_ENTRY_OPEN);
-    if (is_next) return fold(archive, cached, &entry, item, error);
+    if (is_next) {
+        return fold(archive, cached, &entry, item, error) &&
+               fold_staged(archive, cached, entry.epoch, error);
+    }
+    bool is_ahead = is_readable && item->seq > cached->lot.seq + 1 && !cached->is_frozen;
+    if (is_ahead && archive->options.is_journal_apart)
+        return stage(archive, cached, item, entry.epoch, error);
     bool is_gap = item->seq > cached->lot.seq || !is_readable;
     return take_repeated(archive, cached, item, is_gap, error);
 }
@@ -294,6 +369,13 @@ static bool write_states(struct qb_archive *archive, struct qb_error *error)
     return true;
 }
 
+static bool settle(struct qb_archive *archive, struct qb_error *error)
+{
+    uint64_t position = archive->items[archive->item_count - 1].item.position;
+
+    return qb_journal_settle(archive->options.journal, position, error);
+}
+
 static bool write_batch(struct qb_archive *archive, struct qb_error *error)
 {
     for (size_t i = 0; i < archive->item_count; i++) {
@@ -302,8 +384,7 @@ static bool write_batch(struct qb_archive *archive, struct qb_error *error)
         QB_TRY(apply(archive, &item->item, error));
     }
     QB_TRY(write_states(archive, error));
-    uint64_t position = archive->items[archive->item_count - 1].item.position;
-    return qb_journal_settle(archive->options.journal, position, error);
+    return archive->options.is_journal_apart || settle(archive, error);
 }
 
 bool qb_archive_batch(struct qb_archive *archive, int64_t wait_us, size_t *count,
@@ -328,6 +409,7 @@ bool qb_archive_batch(struct qb_archive *archive, int64_t wait_us, size_t *count
     /* After a failure the states in memory are ahead of the store's: read them again. */
     if (!is_done || archive->cache.count > CACHED_MAX) clear_cache(archive);
     if (!is_done) return false;
+    if (archive->options.is_journal_apart) QB_TRY(settle(archive, error));
     *count = archive->item_count;
     qb_metric_add(QB_METRIC_archive_entries_total, NULL, (int64_t)archive->item_count);
     return true;

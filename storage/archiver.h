@@ -3,10 +3,14 @@
  * verdict, chain, bids, the auction's state and, once it is sold, the pending payment are written
  * in one transaction a batch, which settles the journal too. Idempotent by (auction, seq).
  *
+ * A journal that many processes write gives entries again and before their predecessors: the same
+ * content in a taken place is a repetition, and what is ahead is staged until its turn.
+ *
  * An entry that is out of place, unreadable, or whose place or bid_id other content has taken, is
  * a conflict: it is kept beside (`conflicts`), the auction is frozen, and what follows of it goes
  * beside, too, until a person has looked and removed those rows; other auctions go on. So it is
- * with the entries of an auction whose stored state cannot be read.
+ * with the entries of an auction whose stored state cannot be read. What the journal gives of
+ * auction 0 is nobody's entry, and goes beside.
  */
 #pragma once
 
@@ -27,6 +31,9 @@ struct qb_archive_options {
     const struct qb_store_ops *store;
     struct qb_store_link *link; /* used by the archive alone */
     size_t items_max;           /* of a batch */
+    /* The journal is not in the store's database: it is settled after the commit, and what is
+     * ahead of its turn is no fault but waits, since others write there, too. */
+    bool is_journal_apart;
     /* Called between batches, on the archiver's thread; may be null. `is_due`: nothing more came
      * for a moment, or much has come since it was due: time for a checkpoint, say. */
     void (*between)(void *context, bool is_due);

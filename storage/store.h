@@ -170,6 +170,15 @@ struct qb_archived {
 };
 typedef bool qb_store_archived(void *context, const struct qb_archived *archived);
 
+/* An entry that came before its predecessors and waits for them. */
+struct qb_staged {
+    qb_id auction;
+    uint64_t seq;
+    uint32_t epoch;
+    size_t length;
+    uint8_t bytes[QB_ENTRY_BYTES_MAX]; /* canonical */
+};
+
 /* One accepted bid, or a purchase, as the history shows it. */
 struct qb_bid_row {
     qb_id auction;
@@ -300,6 +309,13 @@ struct qb_store_ops {
                                              struct qb_error *);
     enum qb_store_result (*archive_is_frozen)(struct qb_store_link *, qb_id auction,
                                               bool *is_frozen, struct qb_error *);
+    enum qb_store_result (*archive_stage)(struct qb_store_link *, const struct qb_staged *,
+                                          struct qb_error *);
+    enum qb_store_result (*archive_staged)(struct qb_store_link *, qb_id auction,
+                                           uint64_t after_seq, struct qb_staged *,
+                                           struct qb_error *);
+    enum qb_store_result (*archive_unstage)(struct qb_store_link *, const struct qb_staged *,
+                                            struct qb_error *);
     enum qb_store_result (*archive_end)(struct qb_store_link *, bool do_commit, struct qb_error *);
     /* the start counter: raised and durable before it returns */
     enum qb_store_result (*epoch_next)(struct qb_store_link *, uint32_t *epoch, struct qb_error *);
@@ -345,7 +361,9 @@ struct qb_store { /* first member of every implementation */
  *                 caller folds. archive_entry also writes the bid row of an accepted BID or
  *                 BUY_NOW; TAKEN: the auction has that seq or bid_id, and nothing was written.
  *                 archive_is_frozen: whether it has had an archive_conflict. archive_struck: a bid
- * was voided. archive_records: accepted bids and RESERVE entries with effect, by seq, those of this
- * transaction included. archive_payment: TAKEN when the auction has one. epoch_next      1 at the
- * first start
+ * was voided. archive_stage: TAKEN: other bytes wait in that place and epoch; the same again is OK.
+ * archive_staged: what waits in the lowest place above after_seq, of its newest epoch; NOT_FOUND:
+ * nothing does. archive_unstage: it waits no longer. archive_records: accepted bids and RESERVE
+ * entries with effect, by seq, those of this transaction included. archive_payment: TAKEN when the
+ * auction has one. epoch_next      1 at the first start
  */

@@ -111,6 +111,9 @@ const struct qb_store_ops qb_store_sql_ops = {
     .archive_payment = qb_store_archive_payment,
     .archive_conflict = qb_store_archive_conflict,
     .archive_is_frozen = qb_store_archive_is_frozen,
+    .archive_stage = qb_store_archive_stage,
+    .archive_staged = qb_store_archive_staged,
+    .archive_unstage = qb_store_archive_unstage,
     .archive_end = qb_store_archive_end,
     .epoch_next = qb_store_epoch_next,
 };

@@ -171,6 +171,77 @@ enum qb_store_result qb_store_archive_is_frozen(struct qb_store_link *link, qb_i
     return QB_STORE_OK;
 }
 
+/* Whether the same bytes wait in that place and epoch already. */
+static enum qb_store_result compare_staged(struct qb_store_link *link,
+                                           const struct qb_staged *staged, struct qb_error *error)
+{
+    struct qb_statement *query =
+        qb_sql(link->sql, "SELECT bytes FROM staging WHERE auction = ? AND seq = ? AND epoch = ?");
+    size_t length = 0;
+
+    qb_bind_int(query, 1, (int64_t)staged->auction);
+    qb_bind_int(query, 2, (int64_t)staged->seq);
+    qb_bind_int(query, 3, staged->epoch);
+    if (qb_step(query, error) != QB_STEP_ROW) return QB_STORE_FAILED;
+    const void *bytes = qb_column_blob(query, 0, &length);
+    bool is_same = length == staged->length && memcmp(bytes, staged->bytes, length) == 0;
+    qb_sql_end(query);
+    return is_same ? QB_STORE_OK : QB_STORE_TAKEN;
+}
+
+enum qb_store_result qb_store_archive_stage(struct qb_store_link *link,
+                                            const struct qb_staged *staged, struct qb_error *error)
+{
+    struct qb_statement *insert =
+        qb_sql(link->sql, "INSERT INTO staging (auction, seq, epoch, bytes) VALUES (?, ?, ?, ?) "
+                          "ON CONFLICT DO NOTHING");
+
+    qb_bind_int(insert, 1, (int64_t)staged->auction);
+    qb_bind_int(insert, 2, (int64_t)staged->seq);
+    qb_bind_int(insert, 3, staged->epoch);
+    qb_bind_blob(insert, 4, staged->bytes, staged->length);
+    enum qb_store_result result = qb_store_step(link, insert, QB_STORE_TAKEN, error);
+    return result == QB_STORE_TAKEN ? compare_staged(link, staged, error) : result;
+}
+
+enum qb_store_result qb_store_archive_staged(struct qb_store_link *link, qb_id auction,
+                                             uint64_t after_seq, struct qb_staged *staged,
+                                             struct qb_error *error)
+{
+    struct qb_statement *query =
+        qb_sql(link->sql, "SELECT seq, epoch, bytes FROM staging WHERE auction = ? AND seq > ? "
+                          "ORDER BY seq, epoch DESC LIMIT 1");
+
+    qb_bind_int(query, 1, (int64_t)auction);
+    qb_bind_int(query, 2, (int64_t)after_seq);
+    enum qb_step step = qb_step(query, error);
+    if (step == QB_STEP_DONE) return QB_STORE_NOT_FOUND;
+    if (step != QB_STEP_ROW) return QB_STORE_FAILED;
+    staged->auction = auction;
+    staged->seq = (uint64_t)qb_column_int(query, 0);
+    staged->epoch = (uint32_t)qb_column_int(query, 1);
+    const void *bytes = qb_column_blob(query, 2, &staged->length);
+    bool has_room = staged->length <= sizeof staged->bytes;
+    if (has_room) (void)memcpy(staged->bytes, bytes, staged->length);
+    qb_sql_end(query);
+    if (has_room) return QB_STORE_OK;
+    (void)qb_error_set(error, "a staged entry is longer than any entry");
+    return QB_STORE_FAILED;
+}
+
+enum qb_store_result qb_store_archive_unstage(struct qb_store_link *link,
+                                              const struct qb_staged *staged,
+                                              struct qb_error *error)
+{
+    struct qb_statement *remove =
+        qb_sql(link->sql, "DELETE FROM staging WHERE auction = ? AND seq = ? AND epoch = ?");
+
+    qb_bind_int(remove, 1, (int64_t)staged->auction);
+    qb_bind_int(remove, 2, (int64_t)staged->seq);
+    qb_bind_int(remove, 3, staged->epoch);
+    return qb_store_step(link, remove, QB_STORE_OK, error);
+}
+
 enum qb_store_result qb_store_archive_end(struct qb_store_link *link, bool do_commit,
                                           struct qb_error *error)
 {

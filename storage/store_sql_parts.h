@@ -121,5 +121,11 @@ enum qb_store_result qb_store_archive_conflict(struct qb_store_link *, qb_id, ui
                                                const uint8_t *, size_t, struct qb_error *);
 enum qb_store_result qb_store_archive_is_frozen(struct qb_store_link *, qb_id, bool *,
                                                 struct qb_error *);
+enum qb_store_result qb_store_archive_stage(struct qb_store_link *, const struct qb_staged *,
+                                            struct qb_error *);
+enum qb_store_result qb_store_archive_staged(struct qb_store_link *, qb_id, uint64_t,
+                                             struct qb_staged *, struct qb_error *);
+enum qb_store_result qb_store_archive_unstage(struct qb_store_link *, const struct qb_staged *,
+                                              struct qb_error *);
 enum qb_store_result qb_store_archive_end(struct qb_store_link *, bool, struct qb_error *);
 enum qb_store_result qb_store_epoch_next(struct qb_store_link *, uint32_t *, struct qb_error *);

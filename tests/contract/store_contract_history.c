@@ -275,6 +275,69 @@ static void a_conflict_freezes_one_auction(const struct store_subject *subject)
     subject->close(&link);
 }
 
+static struct qb_staged staged_of(qb_id auction, uint64_t seq, uint32_t epoch, const char *bytes)
+{
+    struct qb_staged staged = {
+        .auction = auction, .seq = seq, .epoch = epoch, .length = strlen(bytes)};
+
+    (void)memcpy(staged.bytes, bytes, staged.length);
+    return staged;
+}
+
+static enum qb_store_result stage(const struct store_subject *subject, struct qb_store_link *link,
+                                  struct qb_staged staged)
+{
+    struct qb_error error = {""};
+
+    return subject->ops()->archive_stage(link, &staged, &error);
+}
+
+static bool finds_staged(const struct store_subject *subject, struct qb_store_link *link,
+                         uint64_t after_seq, struct qb_staged expected)
+{
+    struct qb_staged found;
+    struct qb_error error = {""};
+
+    return subject->ops()->archive_staged(link, expected.auction, after_seq, &found, &error) ==
+               QB_STORE_OK &&
+           found.auction == expected.auction && found.seq == expected.seq &&
+           found.epoch == expected.epoch && found.length == expected.length &&
+           memcmp(found.bytes, expected.bytes, found.length) == 0;
+}
+
+static void what_is_staged_waits_for_its_place(const struct store_subject *subject)
+{
+    const struct qb_staged four = staged_of(BIKE, 4, 2, "four of two");
+    const struct qb_staged six = staged_of(BIKE, 6, 1, "six");
+    struct qb_store_link *link = subject->open();
+    struct qb_staged found;
+    struct qb_error error = {""};
+
+    begin(subject, link);
+    expect(stage(subject, link, six) == QB_STORE_OK &&
+               stage(subject, link, staged_of(BIKE, 4, 1, "four of one")) == QB_STORE_OK &&
+               stage(subject, link, four) == QB_STORE_OK &&
+               stage(subject, link, staged_of(LAMP, 2, 1, "another's")) == QB_STORE_OK,
+           subject->name, "staged");
+    end(subject, link, true);
+    begin(subject, link);
+    expect(stage(subject, link, six) == QB_STORE_OK, subject->name, "the same again");
+    expect(stage(subject, link, staged_of(BIKE, 6, 1, "sex")) == QB_STORE_TAKEN, subject->name,
+           "other bytes in its place");
+    expect(finds_staged(subject, link, 0, four), subject->name, "the lowest, of its newest epoch");
+    expect(finds_staged(subject, link, 4, six), subject->name, "the next place");
+    expect(subject->ops()->archive_staged(link, BIKE, 6, &found, &error) == QB_STORE_NOT_FOUND,
+           subject->name, "no more of it");
+    expect(subject->ops()->archive_unstage(link, &six, &error) == QB_STORE_OK &&
+               subject->ops()->archive_staged(link, BIKE, 4, &found, &error) == QB_STORE_NOT_FOUND,
+           subject->name, "it waits no longer");
+    end(subject, link, false);
+    begin(subject, link);
+    expect(finds_staged(subject, link, 4, six), subject->name, "unless that is undone");
+    end(subject, link, true);
+    subject->close(&link);
+}
+
 struct payments {
     size_t count;
     qb_id ids[ROWS_MAX];
@@ -354,5 +417,6 @@ void store_contract_history(const struct store_subject *subject)
     a_place_and_an_id_are_taken_once(subject);
     a_batch_is_there_whole_or_not_at_all(subject);
     a_conflict_freezes_one_auction(subject);
+    what_is_staged_waits_for_its_place(subject);
     a_payment_is_its_buyers_and_its_sellers(subject);
 }

@@ -48,6 +48,9 @@ static inline void qb_test_frozen(void *context, qb_id auction)
     qb_world_frozen = auction;
 }
 
+/* Whether the journal counts as one that others write, too. */
+static bool qb_world_is_apart;
+
 static inline void qb_world_open(void)
 {
     const struct qb_journal_sqlite_options journal = {qb_world.database, 1000000};
@@ -63,6 +66,7 @@ static inline void qb_world_open(void)
                                                .store = qb_world.store->ops,
                                                .link = qb_world.link,
                                                .items_max = 100,
+                                               .is_journal_apart = qb_world_is_apart,
                                                .frozen = qb_test_frozen};
     qb_world.archive = qb_archive_new(&archive);
     qb_world.mailbox = qb_mailbox_new(10, qb_test_no_wake, NULL);

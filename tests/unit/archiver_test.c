@@ -230,6 +230,109 @@ QB_TEST(a_batch_that_fails_leaves_nothing_and_is_done_again)
     qb_world_end();
 }
 
+/* An entry of a bid of that epoch, as another replica may have published it. */
+static struct qb_entry bid_of_epoch(uint64_t seq, uint32_t epoch, int64_t max)
+{
+    struct qb_entry bid = qb_test_bid(LOT, seq, seq % 2 == 0 ? QB_ANN : QB_BOB, max);
+
+    bid.epoch = epoch;
+    bid.bid_id[3] = (uint8_t)epoch;
+    return bid;
+}
+
+static int64_t staged_count(void)
+{
+    return qb_world_number("SELECT count(*) FROM staging");
+}
+
+QB_TEST(of_a_journal_that_others_write_what_is_ahead_waits_for_its_turn)
+{
+    qb_world_is_apart = true;
+    new_lots();
+    for (uint64_t seq = 6; seq >= 4; seq--) {
+        qb_world_append(bid_of_epoch(seq, 1, (int64_t)seq * 500));
+        qb_world_append(bid_of_epoch(seq, 1, (int64_t)seq * 500)); /* delivered twice */
+    }
+    qb_world_append(qb_test_bid(OTHER_LOT, 2, QB_ANN, 500));
+    archive();
+    QB_EXPECT_EQ(listing_of(LOT).applied_seq, 1, "not yet");
+    QB_EXPECT_EQ(staged_count(), 3, "each waits once");
+    QB_EXPECT_EQ(listing_of(OTHER_LOT).applied_seq, 2, "others do not");
+    qb_world_again();
+    qb_world_append(bid_of_epoch(2, 1, 700));
+    archive();
+    QB_EXPECT_EQ(listing_of(LOT).applied_seq, 2, "one is still missing");
+    qb_world_append(bid_of_epoch(3, 1, 1200));
+    archive();
+    QB_EXPECT_EQ(listing_of(LOT).applied_seq, 6, "now all have their turn");
+    QB_EXPECT_EQ(staged_count(), 0, "and none waits");
+    qb_world_append(bid_of_epoch(8, 1, 6000));
+    qb_world_append(bid_of_epoch(5, 1, 2500));
+    qb_world_append(bid_of_epoch(7, 1, 5000));
+    archive();
+    QB_EXPECT_EQ(listing_of(LOT).applied_seq, 8, "a repetition between them is none of it");
+    QB_EXPECT_EQ(qb_world_number("SELECT count(*) FROM conflicts"), 0, "no conflict");
+    qb_world_end();
+    qb_world_is_apart = false;
+}
+
+QB_TEST(an_entry_of_an_old_epoch_never_stands_in_the_way_of_a_new_ones)
+{
+    qb_world_is_apart = true;
+    new_lots();
+    qb_world_append(bid_of_epoch(3, 1, 800)); /* its predecessor never came: a barrier */
+    qb_world_append(bid_of_epoch(5, 1, 900));
+    archive();
+    qb_world_append(bid_of_epoch(2, 2, 1000));
+    archive();
+    QB_EXPECT_EQ(listing_of(LOT).applied_seq, 2, "the old one has no turn any more");
+    qb_world_append(bid_of_epoch(3, 2, 1500));
+    qb_world_append(bid_of_epoch(6, 2, 4000));
+    qb_world_append(bid_of_epoch(5, 2, 3000));
+    qb_world_append(bid_of_epoch(4, 2, 2000));
+    archive();
+    QB_EXPECT_EQ(listing_of(LOT).applied_seq, 6, "the new ones have theirs");
+    QB_EXPECT_EQ(staged_count(), 2, "what is left is for the leader to void");
+    QB_EXPECT_EQ(qb_world_number("SELECT count(*) FROM staging WHERE epoch = 1"), 2, "of the old");
+    QB_EXPECT_EQ(qb_world_number("SELECT count(*) FROM conflicts"), 0, "no conflict");
+    qb_world_end();
+    qb_world_is_apart = false;
+}
+
+QB_TEST(other_content_in_a_staged_place_freezes_its_auction)
+{
+    qb_world_is_apart = true;
+    new_lots();
+    qb_world_append(bid_of_epoch(4, 1, 800));
+    qb_world_append(bid_of_epoch(4, 1, 900));
+    archive();
+    QB_EXPECT_EQ(qb_world_number("SELECT count(*) FROM conflicts WHERE auction = 7"), 1, "kept");
+    qb_world_append(bid_of_epoch(2, 1, 800));
+    archive();
+    QB_EXPECT_EQ(listing_of(LOT).applied_seq, 1, "frozen");
+    qb_world_end();
+    qb_world_is_apart = false;
+}
+
+QB_TEST(a_journal_apart_is_settled_after_the_commit_and_not_before)
+{
+    struct qb_error error = {""};
+
+    qb_world_is_apart = true;
+    new_lots();
+    qb_world_tamper("CREATE TRIGGER broken BEFORE INSERT ON entries WHEN new.seq = 3 BEGIN "
+                    "SELECT raise(ABORT, 'broken'); END");
+    qb_world_append(bid_of_epoch(2, 1, 500));
+    qb_world_append(bid_of_epoch(3, 1, 900));
+    QB_EXPECT(!qb_world_archive(&error), "it fails");
+    QB_EXPECT_EQ(qb_world_number("SELECT count(*) FROM journal"), 4, "nothing is settled");
+    qb_world_tamper("DROP TRIGGER broken");
+    archive();
+    QB_EXPECT_EQ(qb_world_number("SELECT count(*) FROM journal"), 0, "then all is");
+    qb_world_end();
+    qb_world_is_apart = false;
+}
+
 QB_TEST(the_thread_archives_what_is_left_before_it_ends)
 {
     new_lots();
