@@ -62,7 +62,8 @@ enum qb_journal_message_result qb_journal_message_read(const uint8_t *bytes, siz
                                                        struct qb_journal_message *message)
 {
     *message = (struct qb_journal_message){0};
-    if (length == 0 || bytes[0] == 0) return QB_JOURNAL_MESSAGE_UNREADABLE;
+    if (length == 0 || bytes[0] == 0 || bytes[0] > QB_JOURNAL_MESSAGE_VERSION_MAX)
+        return QB_JOURNAL_MESSAGE_UNREADABLE;
     if (bytes[0] > QB_JOURNAL_MESSAGE_VERSION) return QB_JOURNAL_MESSAGE_NEWER;
     if (length < QB_JOURNAL_MESSAGE_HEAD_BYTES) return QB_JOURNAL_MESSAGE_UNREADABLE;
     message->kind = bytes[KIND];

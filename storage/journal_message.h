@@ -13,6 +13,8 @@
 #include "storage/journal.h"
 
 #define QB_JOURNAL_MESSAGE_VERSION     1
+#define QB_JOURNAL_MESSAGE_VERSION_MAX 31 /* there will never be a higher one: texts begin there   \
+                                           */
 #define QB_JOURNAL_MESSAGE_HEAD_BYTES  10
 #define QB_JOURNAL_MESSAGE_ENTRY_BYTES 18 /* before each entry's own bytes */
 
@@ -32,7 +34,7 @@ struct qb_journal_message {
 
 enum qb_journal_message_result {
     QB_JOURNAL_MESSAGE_READ,
-    QB_JOURNAL_MESSAGE_UNREADABLE, /* nobody's: broken bytes, or version 0, which never was */
+    QB_JOURNAL_MESSAGE_UNREADABLE, /* nobody's: broken bytes, or a version that never was */
     QB_JOURNAL_MESSAGE_NEWER,      /* of a version above ours: leave it to a newer program */
 };
 
@@ -44,9 +46,10 @@ void qb_journal_message_head(const struct qb_journal_message *message, uint8_t *
 size_t qb_journal_message_entry(const struct qb_journal_item *item, uint8_t *bytes);
 
 /*
- * Reads the head and checks that all entries are whole and nothing is left over. Version 1 is read;
- * 0 is UNREADABLE; 2 and above are NEWER, whatever follows: a reader must not guess, and must not
- * settle what it cannot read.
+ * Reads the head and checks that all entries are whole and nothing is left over. Version 1 is read.
+ * 2 to QB_JOURNAL_MESSAGE_VERSION_MAX are NEWER, whatever follows: a reader must not guess, and
+ * must not settle what it cannot read. 0 and what is above are UNREADABLE, so that a stranger's
+ * text does not look like something to wait for.
  */
 QB_MUST_USE enum qb_journal_message_result
 qb_journal_message_read(const uint8_t *bytes, size_t length, struct qb_journal_message *message);

@@ -133,6 +133,29 @@ QB_TEST(a_blocking_broker_opens_the_breaker_within_a_second)
     world_end();
 }
 
+QB_TEST(a_broker_that_hangs_is_noticed_and_what_it_confirms_too_late_does_not_count)
+{
+    const struct qb_journal_rabbit_options options = qb_test_rabbit_options(2);
+    int64_t republished = qb_metric_value(QB_METRIC_journal_republished_total, NULL);
+
+    world_begin(&options);
+    world_append_all(10);
+    QB_EXPECT(world_flush(MINUTE_US), "durable");
+    qb_stack_freeze("rabbitmq");
+    world_append_all(1);
+    QB_EXPECT(qb_test_rabbit_await(world.journal, true, 1300), "the breaker opens in time");
+    QB_EXPECT(!world_flush(2 * QB_SECOND_US), "nothing is confirmed");
+    qb_stack_thaw("rabbitmq");
+    QB_EXPECT(world_flush(MINUTE_US), "then it is");
+    QB_EXPECT(qb_metric_value(QB_METRIC_journal_republished_total, NULL) > republished,
+              "published again, whatever the broker made of the first ones");
+    QB_EXPECT(qb_test_rabbit_await(world.journal, false, 3000), "the breaker closes");
+    (void)world_drain(QB_SECOND_US);
+    QB_EXPECT_EQ(world_missing(world.appended), 0, "all of it is there");
+    QB_EXPECT(!world.is_out_of_order, "in order");
+    world_end();
+}
+
 QB_TEST(a_lost_queue_is_told_and_not_made_anew)
 {
     const struct qb_journal_rabbit_options options = qb_test_rabbit_options(2);

@@ -3,6 +3,7 @@
  */
 #include "base/clock.h"
 #include "storage/rabbit.h"
+#include "tests/kit/must.h"
 #include "tests/kit/stack.h"
 #include "tests/kit/test.h"
 
@@ -10,13 +11,6 @@
 #define DEAD  "test.dead"
 
 static bool is_up;
-
-static void must(bool is_true, const char *what)
-{
-    if (is_true) return;
-    (void)printf("cannot go on: %s\n", what);
-    exit(1);
-}
 
 static struct qb_rabbit *connected(void)
 {
@@ -27,7 +21,7 @@ static struct qb_rabbit *connected(void)
     struct qb_error error = {""};
     struct qb_rabbit *rabbit = qb_rabbit_new(&options, &error);
 
-    must(rabbit != NULL && qb_rabbit_connect(rabbit, &error), error.text);
+    qb_must(rabbit != NULL && qb_rabbit_connect(rabbit, &error), error.text);
     return rabbit;
 }
 
@@ -39,10 +33,10 @@ static struct qb_rabbit *with_queue(uint32_t messages_max)
     struct qb_error error = {""};
     struct qb_rabbit *rabbit = connected();
 
-    must(qb_rabbit_remove(rabbit, QB_RABBIT_QUEUE, QUEUE, &error) &&
-             qb_rabbit_queue(rabbit, &dead, &error) && qb_rabbit_queue(rabbit, &queue, &error) &&
-             qb_rabbit_confirms(rabbit, &error),
-         error.text);
+    qb_must(qb_rabbit_remove(rabbit, QB_RABBIT_QUEUE, QUEUE, &error) &&
+                qb_rabbit_queue(rabbit, &dead, &error) && qb_rabbit_queue(rabbit, &queue, &error) &&
+                qb_rabbit_confirms(rabbit, &error),
+            error.text);
     return rabbit;
 }
 
@@ -102,7 +96,7 @@ QB_TEST(addresses_are_tried_in_turn_and_a_wrong_password_is_refused)
     (void)snprintf(urls, sizeof urls, "amqp://quickbid:hunter2%s,%s", host, good);
     const struct qb_rabbit_options options = {.urls = urls, .name = "test", .heartbeat_s = 10};
     rabbit = qb_rabbit_new(&options, &error);
-    must(rabbit != NULL, error.text);
+    qb_must(rabbit != NULL, error.text);
     QB_EXPECT(!qb_rabbit_connect(rabbit, &error), "the first");
     QB_EXPECT(strstr(error.text, "ACCESS_REFUSED") != NULL, error.text);
     QB_EXPECT(strstr(error.text, "hunter2") == NULL, error.text);
@@ -157,8 +151,8 @@ QB_TEST(what_was_not_acknowledged_comes_again_in_its_place)
         (void)publish(rabbit, QUEUE, id);
         QB_EXPECT_EQ(next(rabbit).kind, QB_RABBIT_CONFIRMED, "taken");
     }
-    must(qb_rabbit_consume(other, QUEUE, 3, &error), error.text);
-    must(qb_rabbit_consume(rabbit, QUEUE, 10, &error), error.text);
+    qb_must(qb_rabbit_consume(other, QUEUE, 3, &error), error.text);
+    qb_must(qb_rabbit_consume(rabbit, QUEUE, 10, &error), error.text);
     for (uint64_t id = 1; id <= 3; id++) {
         struct qb_rabbit_event event = next(other);
         QB_EXPECT_EQ(event.kind, QB_RABBIT_DELIVERED, "to the first consumer alone");

@@ -10,9 +10,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
     uint8_t *copy = copy_of(bytes, length);
     enum qb_journal_message_result result = qb_journal_message_read(copy, length, &message);
 
-    if (length > 0 && copy[0] > QB_JOURNAL_MESSAGE_VERSION)
+    uint8_t version = length > 0 ? copy[0] : 0;
+
+    if (version == 0 || version > QB_JOURNAL_MESSAGE_VERSION_MAX)
+        QB_ASSERT(result == QB_JOURNAL_MESSAGE_UNREADABLE);
+    else if (version > QB_JOURNAL_MESSAGE_VERSION)
         QB_ASSERT(result == QB_JOURNAL_MESSAGE_NEWER);
-    if (length == 0 || copy[0] == 0) QB_ASSERT(result == QB_JOURNAL_MESSAGE_UNREADABLE);
     if (result == QB_JOURNAL_MESSAGE_READ) {
         uint8_t *again = malloc(length);
         QB_ASSERT(again != NULL);

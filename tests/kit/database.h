@@ -10,16 +10,10 @@
 
 #include "storage/migrate.h"
 #include "storage/sqlite.h"
+#include "tests/kit/must.h"
 
 static char qb_test_folder[64];
 static char qb_test_path[96];
-
-static inline void qb_must(bool is_true, const char *what)
-{
-    if (is_true) return;
-    (void)printf("cannot go on: %s\n", what);
-    exit(1);
-}
 
 /* The database at qb_test_path, migrated if it is new. */
 static inline struct qb_database *qb_test_database_again(void)

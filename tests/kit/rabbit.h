@@ -4,19 +4,12 @@
 #pragma once
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "base/clock.h"
 #include "storage/journal_rabbit_admin.h"
 #include "storage/rabbit.h"
+#include "tests/kit/must.h"
 #include "tests/kit/stack.h"
-
-static inline void qb_must(bool is_true, const char *what)
-{
-    if (is_true) return;
-    (void)printf("cannot go on: %s\n", what);
-    exit(1);
-}
 
 static inline const char *qb_test_rabbit_url(void)
 {

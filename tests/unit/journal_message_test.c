@@ -77,7 +77,9 @@ QB_TEST(a_newer_version_is_told_from_nonsense)
         {{0, 3, 3, 0, 0, 0, 2, 0, 0, 0}, 10, QB_JOURNAL_MESSAGE_UNREADABLE}, /* never was */
         {{2, 3, 3, 0, 0, 0, 2, 0, 0, 0}, 10, QB_JOURNAL_MESSAGE_NEWER},
         {{2}, 1, QB_JOURNAL_MESSAGE_NEWER},
-        {{255}, 1, QB_JOURNAL_MESSAGE_NEWER},
+        {{31}, 1, QB_JOURNAL_MESSAGE_NEWER},
+        {{32}, 1, QB_JOURNAL_MESSAGE_UNREADABLE}, /* a text */
+        {{255}, 1, QB_JOURNAL_MESSAGE_UNREADABLE},
     };
     struct qb_journal_message message;
 
