@@ -123,7 +123,7 @@ void qb_ledger_fence(struct qb_redis_ledger *ledger, const char *why)
     if ((!ledger->is_open && !ledger->is_opening) || ledger->is_freeing) return;
     ledger->is_open = false;
     ledger->is_opening = false;
-    qb_log(QB_LOG_WARNING, "ledger.closed", QB_INT("epoch", ledger->epoch), QB_TEXT("why", why));
+    qb_log(QB_LOG_WARNING, "ledger.fenced", QB_INT("epoch", ledger->epoch), QB_TEXT("why", why));
     qb_metric_add(QB_METRIC_ledger_fences_total, NULL, 1);
     tell_open(ledger);
 }
@@ -143,7 +143,6 @@ static void shard_ready(struct qb_shard *shard)
     }
     ledger->is_opening = false;
     ledger->is_open = true;
-    qb_log(QB_LOG_INFO, "ledger.open", QB_INT("epoch", ledger->epoch));
     tell_open(ledger);
 }
 
@@ -295,6 +294,7 @@ void qb_ledger_redis_open(struct qb_ledger *port, uint32_t epoch)
         shard->is_marking = false;
         shard->is_sweeping = false;
         shard->due_at = 0;
+        if (!shard->is_up) shard->run_id[0] = '\0'; /* whoever it is then: the probe decides */
         if (shard->is_up) probe(shard);
     }
 }

@@ -228,11 +228,12 @@ static void take_waiting(struct qb_track *track, bool has_progress)
 static void lose(struct qb_track *track)
 {
     struct qb_redis_ledger *ledger = track->ledger;
+    struct qb_group *group = track->waiting;
 
     qb_log(QB_LOG_WARNING, "ledger.lost", QB_INT("auction", track->auction),
            QB_INT("seq", track->told + 1));
-    if (track->waiting != NULL) qb_group_ready(track->waiting, false);
     qb_track_unfollow(track); /* held by the answer that is being read */
+    if (group != NULL) qb_group_ready(group, false);
     if (ledger->listener.lost != NULL)
         ledger->listener.lost(ledger->listener.context, track->auction);
 }
@@ -278,6 +279,7 @@ static void take_read(struct qb_ask *ask, enum qb_answer_kind kind,
     struct read *read = (struct read *)ask;
     struct qb_track *track = read->track;
 
+    if (kind == QB_ANSWER_GOOD && qb_redis_count(reply) != 2) kind = QB_ANSWER_UNKNOWN;
     track->is_reading = false;
     if (read->serial != track->serial || read->is_follow != (track->follow != NULL)) {
         /* What it was asked for is over. */

@@ -162,6 +162,14 @@ QB_TEST(a_restarted_server_is_the_fence)
     }
     QB_EXPECT(!a->is_open, "its data are there, its scripts are not");
     QB_EXPECT_EQ(stream_length(), 1, "nothing was appended");
+    qb_stack_kill("redis-0");
+    qb_stack_revive("redis-0");
+    world_open(4);
+    qb_ledger_redis_open(a->ledger, 4); /* it does not know of this server yet */
+    WORLD_UNTIL(a->is_open, 5000);
+    QB_EXPECT(a->is_open, "open again");
+    QB_EXPECT_EQ(replica_follow(a, LOT), QB_LEDGER_FOUND, "where it stood");
+    QB_EXPECT_EQ(replica_append(a, bid).seq, 2, "and it goes on");
     end(&a);
 }
 

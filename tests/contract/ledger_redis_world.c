@@ -8,16 +8,12 @@
 
 #include "base/assert.h"
 #include "base/shard.h"
-#include "storage/ledger_redis_open.h"
-#include "tests/kit/stack.h"
 
 #define REPLICAS 4
 
 static uv_loop_t loop;
 static struct replica *replicas[REPLICAS];
 static int failures;
-static struct qb_redis *operator;
-static struct qb_redis *coordinator;
 static struct qb_random random_source;
 
 static void expect_told(bool is_good, const struct replica *replica, const char *says)
@@ -32,6 +28,18 @@ int world_failures(void)
     return failures;
 }
 
+void *world_loop(void)
+{
+    static bool is_made;
+
+    if (!is_made) {
+        (void)uv_loop_init(&loop);
+        qb_random_seed(&random_source, 7);
+        is_made = true;
+    }
+    return &loop;
+}
+
 static void link_up(void *context, const char *run_id)
 {
     (void)context;
@@ -42,95 +50,6 @@ static void link_down(void *context, const char *why)
 {
     (void)context;
     (void)printf("link: %s\n", why);
-}
-
-static struct qb_redis *link_to(const char *address)
-{
-    const struct qb_redis_options options = {
-        .loop = &loop, .address = address, .name = "world", .up = link_up, .down = link_down};
-    struct qb_error error = {{0}};
-    struct qb_redis *made = qb_redis_new(&options, &error);
-
-    QB_ASSERT(made != NULL);
-    WORLD_UNTIL(qb_redis_is_up(made), 5000);
-    QB_ASSERT(qb_redis_is_up(made));
-    return made;
-}
-
-void world_start(void)
-{
-    if (operator!= NULL) return;
-    qb_stack_start("redis-single");
-    (void)uv_loop_init(&loop);
-    qb_random_seed(&random_source, 7);
-    operator= link_to(qb_stack_value("REDIS_OPERATOR_URL"));
-    coordinator = link_to(qb_stack_value("REDIS_COORDINATOR_URL"));
-}
-
-struct waited {
-    bool is_answered;
-    int64_t number;
-};
-
-static void on_waited(void *context, const struct qb_redis_reply *reply)
-{
-    struct waited *waited = context;
-
-    waited->is_answered = true;
-    waited->number = reply != NULL ? qb_redis_integer(reply, -1) : -1;
-    if (reply == NULL || qb_redis_kind_of(reply) == QB_REDIS_ERROR) {
-        (void)printf("world: %s\n", reply != NULL ? qb_redis_text(reply, NULL) : "no answer");
-    }
-}
-
-int64_t world_command(size_t count, const char *const *words)
-{
-    struct waited waited = {0};
-
-    WORLD_UNTIL(qb_redis_is_up(operator), 5000);
-    qb_redis_command(operator, count, words, NULL, on_waited, &waited);
-    WORLD_UNTIL(waited.is_answered, 5000);
-    QB_ASSERT(waited.is_answered);
-    return waited.number;
-}
-
-static void on_opened(void *context, const char *why)
-{
-    int *left = context;
-
-    if (why != NULL) (void)printf("open: %s\n", why);
-    QB_ASSERT(why == NULL);
-    (*left)--;
-}
-
-void world_open(uint32_t epoch)
-{
-    int left = WORLD_SHARDS;
-
-    WORLD_UNTIL(qb_redis_is_up(coordinator), 5000);
-    for (unsigned i = 0; i < WORLD_SHARDS; i++) {
-        qb_ledger_redis_open_shard(coordinator, i, epoch, on_opened, &left);
-    }
-    WORLD_UNTIL(left == 0, 5000);
-    QB_ASSERT(left == 0);
-}
-
-void world_reset(uint32_t epoch)
-{
-    (void)world_command(1, (const char *[]){"FLUSHALL"});
-    (void)world_command(2, (const char *[]){"SCRIPT", "FLUSH"});
-    world_open(epoch);
-}
-
-void world_trim(qb_id auction, uint64_t seq)
-{
-    char key[64];
-    char least[32];
-
-    (void)snprintf(key, sizeof key, "qb:{q%u}:%016" PRIx64 ":stream",
-                   qb_shard_of(auction, WORLD_SHARDS), auction);
-    (void)snprintf(least, sizeof least, "%" PRIu64 "-0", seq);
-    (void)world_command(4, (const char *[]){"XTRIM", key, "MINID", least});
 }
 
 void world_turn(void)
@@ -271,7 +190,6 @@ struct replica *replica_new(const char *name, uint32_t epoch, uint32_t marks_max
                             uint64_t unconfirmed_max)
 {
     struct replica *replica = calloc(1, sizeof *replica);
-    const char *address = qb_stack_value("REDIS_URL");
     struct qb_error error = {{0}};
 
     QB_ASSERT(replica != NULL);
@@ -279,7 +197,7 @@ struct replica *replica_new(const char *name, uint32_t epoch, uint32_t marks_max
     replica->mailbox = qb_mailbox_new(1000, no_wake, NULL);
     const struct qb_ledger_redis_options options = {
         .loop = &loop,
-        .addresses = (const char *[]){address, address},
+        .addresses = (const char *[]){world_address(0), world_address(1)},
         .shards = WORLD_SHARDS,
         .name = name,
         .must_be_safe = true,
@@ -289,25 +207,30 @@ struct replica *replica_new(const char *name, uint32_t epoch, uint32_t marks_max
     };
     const struct qb_ledger_listener listener = {on_heard, on_durable, on_orphan, on_due,
                                                 on_lost,  on_open,    replica};
-    const struct qb_redis_options ears = {.loop = &loop,
-                                          .address = address,
-                                          .name = name,
-                                          .is_subscriber = true,
-                                          .up = link_up,
-                                          .down = link_down,
-                                          .message = on_message,
-                                          .context = replica};
     replica->ledger = qb_ledger_redis_new(&options, &error);
     QB_ASSERT(replica->ledger != NULL);
     qb_ledger_listen(replica->ledger, &listener);
-    replica->ears = qb_redis_new(&ears, &error);
-    QB_ASSERT(replica->ears != NULL);
+    for (unsigned i = 0; i < WORLD_SHARDS; i++) {
+        const struct qb_redis_options ears = {.loop = &loop,
+                                              .address = world_address(i),
+                                              .name = name,
+                                              .is_subscriber = true,
+                                              .up = link_up,
+                                              .down = link_down,
+                                              .message = on_message,
+                                              .context = replica};
+        replica->ears[i] = qb_redis_new(&ears, &error);
+        QB_ASSERT(replica->ears[i] != NULL);
+    }
     size_t at = 0;
     while (replicas[at] != NULL) at++;
     QB_ASSERT(at < REPLICAS);
     replicas[at] = replica;
     qb_ledger_redis_open(replica->ledger, epoch);
-    WORLD_UNTIL(qb_ledger_redis_is_ready(replica->ledger) && qb_redis_is_up(replica->ears), 5000);
+    WORLD_UNTIL(qb_ledger_redis_is_ready(replica->ledger), 5000);
+    for (unsigned i = 0; i < WORLD_SHARDS; i++) {
+        WORLD_UNTIL(qb_redis_is_up(replica->ears[i]), 5000);
+    }
     expect_told(replica->is_open, replica, "it opens");
     return replica;
 }
@@ -321,7 +244,7 @@ void replica_free(struct replica **replica)
         if (replicas[i] == old) replicas[i] = NULL;
     }
     qb_ledger_free(&old->ledger);
-    qb_redis_free(&old->ears);
+    for (unsigned i = 0; i < WORLD_SHARDS; i++) qb_redis_free(&old->ears[i]);
     (void)qb_mailbox_drain(old->mailbox);
     qb_mailbox_free(&old->mailbox);
     free(old);
@@ -413,11 +336,11 @@ struct qb_ledger_result replica_append(struct replica *replica, struct qb_entry 
 
 void replica_subscribe(struct replica *replica, qb_id auction)
 {
+    unsigned shard = qb_shard_of(auction, WORLD_SHARDS);
     char channel[64];
 
-    (void)snprintf(channel, sizeof channel, "qb:{q%u}:log:%016" PRIx64,
-                   qb_shard_of(auction, WORLD_SHARDS), auction);
-    qb_redis_subscribe(replica->ears, channel);
+    (void)snprintf(channel, sizeof channel, "qb:{q%u}:log:%016" PRIx64, shard, auction);
+    qb_redis_subscribe(replica->ears[shard], channel);
 }
 
 static void on_followed(void *context, qb_id auction, enum qb_ledger_found found,

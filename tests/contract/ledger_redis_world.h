@@ -41,10 +41,10 @@ struct replica {
     const char *name;
     struct qb_ledger *ledger;
     struct qb_mailbox *mailbox;
-    struct qb_redis *ears; /* its subscriber */
-    int64_t loss_percent;  /* of what the bus brings */
-    bool must_adopt;       /* says at once that orphans are durable */
-    bool must_journal;     /* says at once that own entries are durable */
+    struct qb_redis *ears[WORLD_SHARDS]; /* its subscribers */
+    int64_t loss_percent;                /* of what the bus brings */
+    bool must_adopt;                     /* says at once that orphans are durable */
+    bool must_journal;                   /* says at once that own entries are durable */
     bool is_open;
     int opened;
     int closed;
@@ -58,16 +58,28 @@ struct replica {
     int calls;
 };
 
-/* Starts Redis, once a program. */
+/* The uv_loop_t of everything here. */
+void *world_loop(void);
+
+/* --- ledger_redis_servers.c --- */
+
+/* Starts one Redis for both shards, or (parts "redis") one each, of which the first has a replica
+ * and is reached through Sentinel; once a program. */
 void world_start(void);
+void world_start_with(const char *parts);
 /* Empties Redis and opens `epoch`. */
 void world_reset(uint32_t epoch);
 void world_open(uint32_t epoch);
 /* A command of somebody who may do all; waits for its answer and returns its integer, or -1. */
 int64_t world_command(size_t count, const char *const *words);
+int64_t world_command_to(unsigned shard, size_t count, const char *const *words);
 
+/* How replicas reach a shard. */
+const char *world_address(unsigned shard);
 /* Takes the entries of an auction below `seq` out of its stream. */
 void world_trim(qb_id auction, uint64_t seq);
+
+/* --- ledger_redis_world.c --- */
 
 /* A replica in `epoch` that is ready. */
 struct replica *replica_new(const char *name, uint32_t epoch, uint32_t marks_max,
