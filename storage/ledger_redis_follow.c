@@ -5,12 +5,10 @@
 
 #include "base/assert.h"
 #include "base/log.h"
+#include "storage/ledger_redis_open.h"
 #include "storage/ledger_redis_state.h"
 
-#define LOG_BYTES_MAX    (512U << 20)
-#define SNAPSHOT_VERSION 1
-#define SNAPSHOT_HEAD    (1 + 8 + 2) /* version, seq, length of the state; then records */
-#define RECORD_BYTES     (8 + 1 + 1 + 8 + 8 + 8)
+#define LOG_BYTES_MAX (512U << 20)
 
 struct qb_follow {
     qb_ledger_followed *done;
@@ -121,13 +119,10 @@ static bool take_entries(struct qb_follow *follow, struct qb_piece *piece)
 /* The snapshot of a first piece; entries go on behind it. */
 static bool take_snapshot(struct qb_follow *follow, const char *bytes, size_t length)
 {
-    struct qb_reader reader = {.bytes = (const uint8_t *)bytes, .length = length};
-
     if (length == 0) return true;
-    if (qb_take_uint(&reader, 1) != SNAPSHOT_VERSION) return false;
-    follow->known = qb_take_uint(&reader, 8);
+    follow->known = qb_snapshot_seq(bytes, length);
     qb_text_add(&follow->snapshot, bytes, length);
-    return !reader.is_bad && follow->known > 0 && !follow->snapshot.is_full;
+    return follow->known > 0 && !follow->snapshot.is_full;
 }
 
 static void *room_for(size_t count, size_t bytes)
@@ -140,31 +135,16 @@ static void *room_for(size_t count, size_t bytes)
 
 static bool load_snapshot(const struct qb_follow *follow, struct loaded *loaded)
 {
-    struct qb_reader reader = {.bytes = (const uint8_t *)follow->snapshot.bytes,
-                               .length = follow->snapshot.length};
+    const struct qb_text *text = &follow->snapshot;
+    size_t count = 0;
 
-    if (follow->snapshot.length == 0) return true;
-    (void)qb_take_uint(&reader, 1);
-    uint64_t seq = qb_take_uint(&reader, 8);
-    size_t length = (size_t)qb_take_uint(&reader, 2);
-    if (reader.is_bad || length > reader.length - reader.at) return false;
-    if (!qb_lot_decode(&reader.bytes[reader.at], length, &loaded->lot)) return false;
-    if (loaded->lot.seq != seq) return false;
-    reader.at += length;
+    if (text->length == 0) return true;
+    if (!qb_snapshot_read(text->bytes, text->length, &loaded->lot, NULL, &count)) return false;
+    loaded->records = room_for(count, sizeof *loaded->records);
     loaded->log.state = &loaded->lot;
-    loaded->log.record_count = (reader.length - reader.at) / RECORD_BYTES;
-    loaded->records = room_for(loaded->log.record_count, sizeof *loaded->records);
     loaded->log.records = loaded->records;
-    for (size_t i = 0; i < loaded->log.record_count; i++) {
-        struct qb_bid_record *record = &loaded->records[i];
-        record->seq = qb_take_uint(&reader, 8);
-        record->type = (uint8_t)qb_take_uint(&reader, 1);
-        record->is_live = qb_take_bool(&reader);
-        record->bidder = qb_take_uint(&reader, 8);
-        record->max = qb_take_int(&reader);
-        record->t_us = qb_take_int(&reader);
-    }
-    return !reader.is_bad && reader.at == reader.length;
+    loaded->log.record_count = count;
+    return qb_snapshot_read(text->bytes, text->length, &loaded->lot, loaded->records, &count);
 }
 
 static bool load_entries(const struct qb_follow *follow, qb_id auction, struct loaded *loaded)
@@ -260,29 +240,6 @@ static qb_time_us due_of(const struct qb_lot *lot)
     return lot->status == QB_STATUS_OPEN ? lot->ends_at_us : 0;
 }
 
-static void encode(struct qb_text *text, const struct qb_lot *lot,
-                   const struct qb_bid_record *records, size_t count)
-{
-    uint8_t bytes[SNAPSHOT_HEAD + QB_LOT_BYTES_MAX];
-    size_t length = qb_lot_encode(lot, &bytes[SNAPSHOT_HEAD]);
-    struct qb_writer head = {.bytes = bytes, .room = SNAPSHOT_HEAD};
-
-    qb_put_uint(&head, SNAPSHOT_VERSION, 1);
-    qb_put_uint(&head, lot->seq, 8);
-    qb_put_uint(&head, length, 2);
-    qb_text_add(text, (const char *)bytes, SNAPSHOT_HEAD + length);
-    for (size_t i = 0; i < count; i++) {
-        struct qb_writer writer = {.bytes = bytes, .room = RECORD_BYTES};
-        qb_put_uint(&writer, records[i].seq, 8);
-        qb_put_uint(&writer, records[i].type, 1);
-        qb_put_uint(&writer, records[i].is_live, 1);
-        qb_put_uint(&writer, records[i].bidder, 8);
-        qb_put_int(&writer, records[i].max);
-        qb_put_int(&writer, records[i].t_us);
-        qb_text_add(text, (const char *)bytes, writer.length);
-    }
-}
-
 void qb_snapshot_take(struct qb_ledger *port, const struct qb_lot *lot,
                       const struct qb_bid_record *records, size_t count)
 {
@@ -291,7 +248,7 @@ void qb_snapshot_take(struct qb_ledger *port, const struct qb_lot *lot,
 
     if (!ledger->is_open || track == NULL || !track->is_followed) return;
     if (track->snapshot.length > 0 || lot->seq == 0) return;
-    encode(&track->snapshot, lot, records, count);
+    qb_ledger_redis_snapshot(&track->snapshot, lot, records, count);
     if (track->snapshot.is_full) { /* too large to be of use: it is loaded from its entries */
         qb_text_fini(&track->snapshot);
         track->snapshot.is_full = false;

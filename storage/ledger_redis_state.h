@@ -177,6 +177,11 @@ void qb_follow_take(struct qb_track *track, const struct qb_redis_reply *reply);
 void qb_follow_cancel(struct qb_track *track);
 void qb_snapshot_take(struct qb_ledger *ledger, const struct qb_lot *lot,
                       const struct qb_bid_record *records, size_t count);
+/* Up to where a snapshot goes; 0: it is none. */
+uint64_t qb_snapshot_seq(const char *bytes, size_t length);
+/* Its state, how many records, and (not null) these. False: it cannot be read. */
+bool qb_snapshot_read(const char *bytes, size_t length, struct qb_lot *lot,
+                      struct qb_bid_record *records, size_t *count);
 /* Sends the snapshot that waited, once it is durable. */
 void qb_snapshot_send(struct qb_track *track);
 
