@@ -100,6 +100,16 @@ void qb_loop_run(struct qb_loop *loop)
     while (!atomic_load(&loop->must_stop)) (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
 }
 
+bool qb_loop_wait(struct qb_loop *loop, const bool *is_done, int64_t until_us)
+{
+    while (!*is_done && qb_clock_mono_us() < until_us) {
+        qb_loop_wake_at(loop, until_us);
+        (void)uv_run(&loop->uv, UV_RUN_ONCE);
+    }
+    qb_loop_wake_at(loop, INT64_MAX);
+    return *is_done;
+}
+
 void qb_loop_stop(struct qb_loop *loop)
 {
     atomic_store(&loop->must_stop, true);

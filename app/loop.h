@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/mailbox.h"
@@ -29,6 +30,9 @@ void qb_loop_free(struct qb_loop **loop);
 
 /* Turns until qb_loop_stop(). */
 void qb_loop_run(struct qb_loop *loop);
+/* Turns until `*is_done` or that monotonic time: for a thread that waits for one thing. Returns
+ * *is_done. Not beside qb_loop_run(). */
+bool qb_loop_wait(struct qb_loop *loop, const bool *is_done, int64_t until_us);
 /* Any thread. */
 void qb_loop_stop(struct qb_loop *loop);
 /* Turns a few times without sleeping, for handles that close. */

@@ -1,0 +1,134 @@
+#include "storage/epochs.h"
+
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/attributes.h"
+
+/* The lock's number says whose it is to who looks at pg_locks. */
+#define LEADER_LOCK "1364344399"
+
+/* Each state's name, and from which one it is reached. */
+static const struct {
+    const char *name;
+    const char *before;
+    const char *or_before; /* a leader that starts from the top finds its own state */
+} states[QB_EPOCH_STATES] = {
+    [QB_EPOCH_SEALING] = {"SEALING", "OPEN", "SEALING"},
+    [QB_EPOCH_REBUILDING] = {"REBUILDING", "SEALING", "REBUILDING"},
+    [QB_EPOCH_OPENING] = {"OPENING", "REBUILDING", "OPENING"},
+    [QB_EPOCH_OPEN] = {"OPEN", "OPENING", "OPENING"},
+};
+
+const char *qb_epoch_state_name(enum qb_epoch_state state)
+{
+    QB_ASSERT(state < QB_EPOCH_STATES);
+    return states[state].name;
+}
+
+static bool state_of(const char *name, uint8_t *state)
+{
+    for (size_t i = 0; i < QB_COUNT(states); i++) {
+        if (strcmp(states[i].name, name) != 0) continue;
+        *state = (uint8_t)i;
+        return true;
+    }
+    return false;
+}
+
+/* The one row of a query, else `error`. */
+static bool one_row(struct qb_statement *query, const char *missing, struct qb_error *error)
+{
+    enum qb_step step = qb_step(query, error);
+
+    if (step == QB_STEP_ROW) return true;
+    qb_sql_end(query);
+    return step != QB_STEP_FAILED ? qb_error_set(error, "%s", missing) : false;
+}
+
+bool qb_epochs_read(struct qb_sql_link *link, struct qb_epoch *epoch, struct qb_error *error)
+{
+    struct qb_statement *query = qb_sql(link, "SELECT epoch, state, opened_us FROM recovery");
+
+    QB_TRY(one_row(query, "the table recovery has no row: run quickbid migrate", error));
+    epoch->epoch = (uint32_t)qb_column_int(query, 0);
+    bool is_known = state_of(qb_column_text(query, 1), &epoch->state);
+    epoch->opened_us = qb_column_int(query, 2);
+    qb_sql_end(query);
+    return is_known || qb_error_set(error, "the table recovery has a state that is unknown here");
+}
+
+static bool ask_lock(struct qb_sql_link *link, const char *sql, bool *answer,
+                     struct qb_error *error)
+{
+    struct qb_statement *query = qb_sql(link, sql);
+
+    QB_TRY(one_row(query, "no answer about the lock of recovery", error));
+    *answer = qb_column_int(query, 0) != 0;
+    qb_sql_end(query);
+    return true;
+}
+
+bool qb_epochs_lead(struct qb_sql_link *link, bool *is_leader, struct qb_error *error)
+{
+    return ask_lock(link, "SELECT CAST(pg_try_advisory_lock(" LEADER_LOCK ") AS integer)",
+                    is_leader, error);
+}
+
+bool qb_epochs_resign(struct qb_sql_link *link, struct qb_error *error)
+{
+    bool was_leader = false;
+    return ask_lock(link, "SELECT CAST(pg_advisory_unlock(" LEADER_LOCK ") AS integer)",
+                    &was_leader, error);
+}
+
+static bool run(struct qb_sql_link *link, struct qb_statement *statement, const char *unchanged,
+                struct qb_error *error)
+{
+    enum qb_step step = qb_step(statement, error);
+
+    qb_sql_end(statement);
+    if (step == QB_STEP_FAILED) return false;
+    if (unchanged == NULL || qb_sql_changes(link) == 1) return true;
+    return qb_error_set(error, "%s", unchanged);
+}
+
+bool qb_epochs_move(struct qb_sql_link *link, uint32_t epoch, enum qb_epoch_state to,
+                    qb_time_us opened_us, struct qb_error *error)
+{
+    struct qb_statement *move =
+        qb_sql(link, "UPDATE recovery SET epoch = ?1, state = ?2, opened_us = ?3 "
+                     "WHERE (epoch = ?4 AND state = ?5) OR (epoch = ?1 AND state = ?6)");
+
+    QB_ASSERT(to < QB_EPOCH_STATES);
+    qb_bind_int(move, 1, epoch);
+    qb_bind_text(move, 2, states[to].name);
+    qb_bind_int(move, 3, opened_us);
+    qb_bind_int(move, 4, to == QB_EPOCH_OPENING ? (int64_t)epoch - 1 : epoch);
+    qb_bind_text(move, 5, states[to].before);
+    qb_bind_text(move, 6, states[to].or_before);
+    return run(link, move, "another leader has moved the epoch", error);
+}
+
+bool qb_epochs_drained(struct qb_sql_link *link, uint32_t epoch, unsigned shard,
+                       struct qb_error *error)
+{
+    struct qb_statement *add =
+        qb_sql(link, "INSERT INTO drained (epoch, shard) VALUES (?1, ?2) ON CONFLICT DO NOTHING");
+
+    qb_bind_int(add, 1, epoch);
+    qb_bind_int(add, 2, shard);
+    return run(link, add, NULL, error);
+}
+
+bool qb_epochs_drained_count(struct qb_sql_link *link, uint32_t epoch, unsigned *count,
+                             struct qb_error *error)
+{
+    struct qb_statement *query = qb_sql(link, "SELECT count(*) FROM drained WHERE epoch = ?1");
+
+    qb_bind_int(query, 1, epoch);
+    QB_TRY(one_row(query, "no answer about drained shards", error));
+    *count = (unsigned)qb_column_int(query, 0);
+    qb_sql_end(query);
+    return true;
+}

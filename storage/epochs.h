@@ -1,0 +1,54 @@
+/*
+ * The epoch of the installation and how far its recovery is (reliability.md P5): one row in
+ * Postgres that all processes share, and the markers that persisters have met.
+ *
+ * Every move is one statement with the state that it expects: of two who try, one moves, and a
+ * leader that lost its session finds that out here.
+ *
+ * Thread    the link's.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/attributes.h"
+#include "base/error.h"
+#include "bidding/entry.h"
+#include "storage/sql.h"
+
+enum qb_epoch_state {
+    QB_EPOCH_SEALING,    /* nothing of it is acknowledged any more; what was confirmed is drained */
+    QB_EPOCH_REBUILDING, /* drained: what comes of it now is void */
+    QB_EPOCH_OPENING,    /* the next one, while its scripts and routes are made */
+    QB_EPOCH_OPEN,
+    QB_EPOCH_STATES
+};
+
+struct qb_epoch {
+    uint32_t epoch;
+    uint8_t state;        /* enum qb_epoch_state */
+    qb_time_us opened_us; /* the ledger's time when it opened; OPEN only */
+};
+
+const char *qb_epoch_state_name(enum qb_epoch_state state);
+
+QB_MUST_USE bool qb_epochs_read(struct qb_sql_link *link, struct qb_epoch *epoch,
+                                struct qb_error *error);
+
+/* Whether this session leads the recovery from now on: until it ends, or qb_epochs_resign(). */
+QB_MUST_USE bool qb_epochs_lead(struct qb_sql_link *link, bool *is_leader, struct qb_error *error);
+QB_MUST_USE bool qb_epochs_resign(struct qb_sql_link *link, struct qb_error *error);
+
+/* From one of the states before it to `to`. OPENING is of epoch + 1; `opened_us` is for OPEN.
+ * False with `error` set also when somebody else has moved it. */
+QB_MUST_USE bool qb_epochs_move(struct qb_sql_link *link, uint32_t epoch, enum qb_epoch_state to,
+                                qb_time_us opened_us, struct qb_error *error);
+
+/* A persister has met the last marker of a shard's queue: everything before it is applied. */
+QB_MUST_USE bool qb_epochs_drained(struct qb_sql_link *link, uint32_t epoch, unsigned shard,
+                                   struct qb_error *error);
+/* How many shards are drained. */
+QB_MUST_USE bool qb_epochs_drained_count(struct qb_sql_link *link, uint32_t epoch, unsigned *count,
+                                         struct qb_error *error);
