@@ -12,7 +12,7 @@
 #include "storage/journal_rabbit_parts.h"
 
 #define ENTRIES_MAX      100
-#define PREFETCH         500
+#define PREFETCH         200
 #define HEARTBEAT_S      10
 #define OLD_US           QB_SECOND_US /* an unconfirmed entry older than that opens the breaker */
 #define BACKOFF_FIRST_US (100 * QB_MS_US)

@@ -33,7 +33,7 @@ struct qb_journal_rabbit_options {
     size_t entries_max;       /* of a message; 0: 100 */
     size_t waiting_bytes_max; /* of entries not confirmed yet; beyond, append takes no more */
     bool is_reader;           /* whether take is ever called */
-    uint16_t prefetch;        /* messages held and not settled, a shard; 0: 500 */
+    uint16_t prefetch;        /* messages held and not settled, a shard; 0: 200 */
     /* On the reader's thread, once all before the marker is settled (P5): record it durably, then
      * return true; false or a crash: it comes again. May be null: markers are dropped. */
     bool (*barrier)(void *context, uint32_t epoch, unsigned shard, unsigned number);
