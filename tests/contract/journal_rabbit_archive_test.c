@@ -142,8 +142,10 @@ QB_TEST(what_cannot_be_archived_now_stays_and_what_never_can_goes_beside)
     qb_clock_sleep_us(200 * QB_MS_US);
     publish(&replica, &open);
     QB_EXPECT(qb_journal_flush(replica.journal, 60 * QB_SECOND_US), "durable");
-    qb_world_tamper("CREATE TRIGGER broken BEFORE INSERT ON entries BEGIN "
-                    "SELECT raise(ABORT, 'broken'); END");
+    /* All is written, and then the commit fails. */
+    qb_world_tamper("CREATE TABLE broken (user INTEGER REFERENCES users (id) DEFERRABLE INITIALLY "
+                    "DEFERRED); CREATE TRIGGER broken AFTER INSERT ON entries BEGIN INSERT INTO "
+                    "broken VALUES (999); END");
     bool has_failed = false;
     for (int i = 0; i < 20 && !has_failed; i++) {
         has_failed = !qb_archive_batch(archive, QB_SECOND_US, &count, &error);
