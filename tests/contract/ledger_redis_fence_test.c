@@ -87,6 +87,29 @@ QB_TEST(what_is_never_sent_is_refused)
     end(&a);
 }
 
+QB_TEST(a_server_that_stalls_leaves_the_outcome_open)
+{
+    struct replica *a = replica_with_lot(3);
+    struct qb_entry bid = world_entry(LOT, ANN, 1);
+    int64_t began_us = qb_clock_mono_us();
+    int calls = a->calls;
+
+    (void)world_command(3, (const char *[]){"CLIENT", "PAUSE", "3000"});
+    replica_call(a, &bid, 1);
+    WORLD_UNTIL(a->calls > calls, 10000);
+    QB_EXPECT_EQ(a->results[0].outcome, QB_APPEND_UNKNOWN, "no answer");
+    QB_EXPECT(qb_clock_mono_us() - began_us < 4 * QB_SECOND_US, "in time");
+    WORLD_UNTIL(qb_ledger_redis_is_ready(a->ledger), 10000);
+    calls = a->calls;
+    replica_again(a);
+    WORLD_UNTIL(a->calls > calls, 3000);
+    uint8_t outcome = a->results[0].outcome;
+    QB_EXPECT(outcome == QB_APPEND_DONE || outcome == QB_APPEND_DUPLICATE, "the same call decides");
+    QB_EXPECT_EQ(a->results[0].seq, 2, "its place");
+    QB_EXPECT_EQ(stream_length(), 2, "one place");
+    end(&a);
+}
+
 QB_TEST(a_missing_script_is_the_fence)
 {
     struct replica *a = replica_with_lot(3);

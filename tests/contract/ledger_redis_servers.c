@@ -156,6 +156,15 @@ void world_reset(uint32_t epoch)
     world_open(epoch);
 }
 
+void world_break(qb_id auction)
+{
+    char key[64];
+
+    (void)snprintf(key, sizeof key, "qb:{q%u}:%016" PRIx64 ":stream",
+                   qb_shard_of(auction, WORLD_SHARDS), auction);
+    (void)world_command(5, (const char *[]){"XADD", key, "1000000-0", "e", "x"});
+}
+
 void world_trim(qb_id auction, uint64_t seq)
 {
     char key[64];

@@ -134,6 +134,54 @@ QB_TEST(a_call_brings_what_its_caller_missed)
     pair_free(&pair);
 }
 
+static void count_call(void *context, const struct qb_ledger_result *results, size_t count)
+{
+    static uint64_t seq;
+    int *calls = context;
+
+    QB_EXPECT_EQ(count, 2, "the results of that call");
+    if (*calls == 0) seq = results[0].seq - 1;
+    for (size_t i = 0; i < count; i++) {
+        QB_EXPECT_EQ(results[i].outcome, QB_APPEND_DONE, "done");
+        QB_EXPECT_EQ(results[i].seq, ++seq, "in the order of the calls");
+    }
+    (*calls)++;
+}
+
+QB_TEST(calls_may_follow_each_other_without_an_answer)
+{
+    struct pair pair = pair_new();
+    int calls = 0;
+
+    for (uint64_t call = 0; call < 20; call++) {
+        const struct qb_entry bids[2] = {world_entry(LOT, ANN, call * 2 + 1),
+                                         world_entry(LOT, ANN, call * 2 + 2)};
+        const struct qb_ledger_command commands[2] = {{.entry = &bids[0], .expires_us = INT64_MAX},
+                                                      {.entry = &bids[1], .expires_us = INT64_MAX}};
+        qb_ledger_call(pair.a->ledger, commands, 2, count_call, &calls);
+    }
+    WORLD_UNTIL(calls == 20 && pair.b->told[LOT].seq == 41, 3000);
+    QB_EXPECT_EQ(calls, 20, "each answered once");
+    QB_EXPECT_EQ(pair.b->told[LOT].seq, 41, "and heard by another");
+    pair_free(&pair);
+}
+
+QB_TEST(a_broken_log_stops_no_other)
+{
+    struct pair pair = pair_new();
+    const qb_id broken = OTHER;
+
+    QB_EXPECT_EQ(replica_append(pair.a, world_entry(broken, 0, 0)).seq, 1, "opened");
+    world_break(broken);
+    const struct qb_entry bids[2] = {world_entry(broken, ANN, 1), world_entry(LOT, ANN, 1)};
+    int calls = pair.a->calls;
+    replica_call(pair.a, bids, 2);
+    WORLD_UNTIL(pair.a->calls > calls, 3000);
+    QB_EXPECT_EQ(pair.a->results[0].outcome, QB_APPEND_BUSY, "nothing was written");
+    QB_EXPECT_EQ(pair.a->results[1].outcome, QB_APPEND_DONE, "the other goes on");
+    pair_free(&pair);
+}
+
 QB_TEST(durable_is_only_what_has_no_gap_below)
 {
     struct pair pair = pair_new();

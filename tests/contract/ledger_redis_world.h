@@ -74,6 +74,8 @@ void world_open(uint32_t epoch);
 int64_t world_command(size_t count, const char *const *words);
 int64_t world_command_to(unsigned shard, size_t count, const char *const *words);
 
+/* Makes its stream and its state disagree. */
+void world_break(qb_id auction);
 /* How replicas reach a shard. */
 const char *world_address(unsigned shard);
 /* Takes the entries of an auction below `seq` out of its stream. */
