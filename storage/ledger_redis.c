@@ -10,14 +10,10 @@
 #include "base/metrics.h"
 #include "storage/ledger_redis_state.h"
 
-#define CONNECT_MS     3000
-#define ANSWER_MS      2000
-#define SWEEP_US       (100 * QB_MS_US)
-#define HEADS_US       QB_SECOND_US
-#define HEADS_AT_ONCE  1000
-#define PROBES_AT_ONCE 4 /* round trips differ: the clock takes the best */
-
-static void check_heads(struct qb_shard *shard);
+#define CONNECT_MS 3000
+#define ANSWER_MS  2000
+#define SWEEP_US   (100 * QB_MS_US)
+#define HEADS_US   (QB_SECOND_US / QB_HEADS_STEPS)
 
 static bool begins_with(const char *text, const char *word)
 {
@@ -129,7 +125,7 @@ void qb_ledger_fence(struct qb_redis_ledger *ledger, const char *why)
 }
 
 /* Open once every shard has proved to be of the epoch. */
-static void shard_ready(struct qb_shard *shard)
+void qb_shard_ready(struct qb_shard *shard)
 {
     struct qb_redis_ledger *ledger = shard->ledger;
 
@@ -138,100 +134,12 @@ static void shard_ready(struct qb_shard *shard)
         if (!ledger->shards[i].is_ready) return;
     }
     if (!ledger->is_opening) {
-        check_heads(shard); /* back after a lost connection: what was missed? */
+        qb_heads_check(shard); /* back after a lost connection: what was missed? */
         return;
     }
     ledger->is_opening = false;
     ledger->is_open = true;
     tell_open(ledger);
-}
-
-struct head {
-    qb_id auction;
-    uint32_t serial;
-    uint64_t told; /* when it was asked */
-};
-
-struct heads_ask {
-    struct qb_ask ask;
-    size_t count;
-    struct head heads[];
-};
-
-/* An auction stands here: it is behind, or (the log was taken back) this is another Redis. */
-static void take_head(struct qb_redis_ledger *ledger, const struct head *head, uint64_t seq,
-                      uint64_t durable)
-{
-    struct qb_track *track = qb_track_find(ledger, head->auction);
-
-    if (track == NULL || !track->is_followed || track->serial != head->serial) return;
-    if (seq < head->told && seq > 0) {
-        qb_ledger_fence(ledger, "the log is shorter than it was");
-        return;
-    }
-    if (seq > track->newest && track->calls == 0) track->newest = seq;
-    qb_track_set_durable(track, durable);
-    qb_track_settle(track);
-}
-
-static void take_heads(struct qb_ask *ask, enum qb_answer_kind kind,
-                       const struct qb_redis_reply *reply)
-{
-    struct heads_ask *asked = (struct heads_ask *)ask;
-    struct qb_shard *shard = ask->shard;
-    size_t length = 0;
-
-    if (kind != QB_ANSWER_GOOD || !qb_ask_is_current(ask)) return;
-    const char *bytes = qb_redis_text(reply, &length);
-    struct qb_reader reader = {.bytes = (const uint8_t *)bytes, .length = length};
-    qb_time_us now_us = qb_take_int(&reader);
-    if (length != 8 + asked->count * 16) return;
-    int64_t answered_us = qb_clock_mono_us();
-    qb_clock_take(&shard->clock, ask->sent_us, answered_us, now_us);
-    qb_metric_set(QB_METRIC_ledger_clock_ahead_us, NULL, now_us - qb_clock_wall_us());
-    if (!shard->is_ready && shard->is_up) shard_ready(shard);
-    for (size_t i = 0; i < asked->count && qb_ask_is_current(ask); i++) {
-        uint64_t seq = qb_take_uint(&reader, 8);
-        take_head(shard->ledger, &asked->heads[i], seq, qb_take_uint(&reader, 8));
-    }
-}
-
-/* Where these tracks stand; without any it says whether this is the Redis of the epoch. */
-static void ask_heads(struct qb_shard *shard, struct qb_track *const *tracks, size_t count)
-{
-    struct heads_ask *ask =
-        qb_ask_new(shard, sizeof *ask + count * sizeof ask->heads[0], take_heads);
-    struct qb_words *words = qb_ask_script(shard, QB_SCRIPT_HEADS, count);
-
-    for (size_t i = 0; i < count; i++) {
-        qb_words_auction_key(words, shard->index, tracks[i]->auction, "state");
-        ask->heads[i] = (struct head){tracks[i]->auction, tracks[i]->serial, tracks[i]->told};
-    }
-    ask->count = count;
-    qb_ask_send_script(&ask->ask);
-}
-
-static void probe(struct qb_shard *shard)
-{
-    for (int i = 0; i < PROBES_AT_ONCE; i++) ask_heads(shard, NULL, 0);
-}
-
-static void check_heads(struct qb_shard *shard)
-{
-    struct qb_redis_ledger *ledger = shard->ledger;
-    struct qb_track *batch[HEADS_AT_ONCE];
-    struct qb_track *track = NULL;
-    size_t cursor = 0;
-    size_t count = 0;
-
-    while ((track = qb_map_next(&ledger->tracks, &cursor, NULL)) != NULL) {
-        if (track->shard != shard || !track->is_followed) continue;
-        batch[count++] = track;
-        if (count < HEADS_AT_ONCE) continue;
-        ask_heads(shard, batch, count);
-        count = 0;
-    }
-    ask_heads(shard, batch, count);
 }
 
 static void on_up(void *context, const char *run_id)
@@ -244,7 +152,7 @@ static void on_up(void *context, const char *run_id)
         qb_ledger_fence(ledger, "the server is another process");
     }
     (void)snprintf(shard->run_id, sizeof shard->run_id, "%s", run_id);
-    if (ledger->is_open || ledger->is_opening) probe(shard);
+    if (ledger->is_open || ledger->is_opening) qb_heads_probe(shard);
 }
 
 static void on_down(void *context, const char *why)
@@ -295,7 +203,17 @@ void qb_ledger_redis_open(struct qb_ledger *port, uint32_t epoch)
         shard->is_sweeping = false;
         shard->due_at = 0;
         if (!shard->is_up) shard->run_id[0] = '\0'; /* whoever it is then: the probe decides */
-        if (shard->is_up) probe(shard);
+        if (shard->is_up) qb_heads_probe(shard);
+    }
+}
+
+/* Once a second: is it still the Redis of the epoch, what time is it there, and what is due. */
+static void each_second(struct qb_redis_ledger *ledger)
+{
+    for (unsigned i = 0; i < ledger->options.shards; i++) {
+        struct qb_shard *shard = &ledger->shards[i];
+        if (shard->is_up) qb_heads_ask(shard, NULL, 0);
+        if (ledger->is_open && qb_shard_is_ready(shard)) qb_ask_due(shard);
     }
 }
 
@@ -303,31 +221,35 @@ void qb_ledger_redis_turn(struct qb_ledger *port)
 {
     struct qb_redis_ledger *ledger = (struct qb_redis_ledger *)port;
     int64_t now_us = qb_clock_mono_us();
-    bool must_sweep = now_us >= ledger->sweep_us;
-    bool must_check = now_us >= ledger->heads_us;
 
-    if (must_sweep) {
-        ledger->sweep_us =
-            now_us + SWEEP_US / 2 + (int64_t)qb_random_below(&ledger->random, (uint64_t)SWEEP_US);
+    if (!ledger->is_open && !ledger->is_opening) return;
+    if (now_us >= ledger->second_us) {
+        ledger->second_us = now_us + QB_SECOND_US;
+        each_second(ledger);
     }
-    if (must_check) ledger->heads_us = now_us + HEADS_US;
+    if (!ledger->is_open) return;
     qb_mark_send(ledger);
+    if (now_us >= ledger->heads_us) {
+        ledger->heads_us = now_us + HEADS_US;
+        qb_heads_check_some(ledger);
+    }
+    if (now_us < ledger->sweep_us) return;
+    ledger->sweep_us =
+        now_us + SWEEP_US / 2 + (int64_t)qb_random_below(&ledger->random, (uint64_t)SWEEP_US);
     for (unsigned i = 0; i < ledger->options.shards; i++) {
-        struct qb_shard *shard = &ledger->shards[i];
-        bool may_probe = (ledger->is_open || ledger->is_opening) && shard->is_up;
-        if (must_check && may_probe && !shard->is_ready) ask_heads(shard, NULL, 0);
-        if (!ledger->is_open || !qb_shard_is_ready(shard)) continue;
-        if (must_sweep) qb_sweep(shard);
-        if (!must_check) continue;
-        check_heads(shard);
-        qb_ask_due(shard);
+        if (qb_shard_is_ready(&ledger->shards[i])) qb_sweep(&ledger->shards[i]);
     }
 }
 
 int64_t qb_ledger_redis_wake_us(const struct qb_ledger *port)
 {
     const struct qb_redis_ledger *ledger = (const struct qb_redis_ledger *)port;
-    return ledger->sweep_us < ledger->heads_us ? ledger->sweep_us : ledger->heads_us;
+    int64_t wake_us = ledger->second_us;
+
+    if (!ledger->is_open && !ledger->is_opening) return INT64_MAX;
+    if (!ledger->is_open) return wake_us;
+    if (ledger->sweep_us < wake_us) wake_us = ledger->sweep_us;
+    return ledger->heads_us < wake_us ? ledger->heads_us : wake_us;
 }
 
 bool qb_ledger_redis_is_ready(const struct qb_ledger *port)

@@ -15,6 +15,7 @@
 #include "storage/ledger_redis_scripts.h"
 
 #define QB_PIECE_ENTRIES 256 /* asked for at a time */
+#define QB_HEADS_STEPS   10  /* of a second, over which the check of the heads is spread */
 
 /* Runs of seqs. */
 struct qb_span {
@@ -104,6 +105,8 @@ struct qb_redis_ledger {
     size_t asks;
     int64_t sweep_us; /* monotonic: when next */
     int64_t heads_us;
+    int64_t second_us;
+    size_t heads_at; /* how far the check of the heads has come in the map */
     bool is_open;
     bool is_opening; /* every shard must prove to be of the epoch first */
     bool is_freeing;
@@ -142,6 +145,19 @@ bool qb_shard_is_ready(const struct qb_shard *shard);
 bool qb_ask_is_current(const struct qb_ask *ask);
 /* This is not the Redis of the epoch: takes no commands from now on. */
 void qb_ledger_fence(struct qb_redis_ledger *ledger, const char *why);
+
+/* It has proved to be of the epoch. */
+void qb_shard_ready(struct qb_shard *shard);
+
+/* --- ledger_redis_heads.c --- */
+
+/* Asks where these tracks stand; also without any, whether this is the Redis of the epoch. */
+void qb_heads_ask(struct qb_shard *shard, struct qb_track *const *tracks, size_t count);
+void qb_heads_probe(struct qb_shard *shard);
+/* All that are followed of a shard. */
+void qb_heads_check(struct qb_shard *shard);
+/* The next of all that are followed: every one's turn comes within a second. */
+void qb_heads_check_some(struct qb_redis_ledger *ledger);
 
 /* --- ledger_redis_track.c --- */
 
