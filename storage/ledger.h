@@ -86,6 +86,7 @@ struct qb_ledger_ops {
     void (*follow)(struct qb_ledger *ledger, qb_id auction, qb_ledger_followed *done,
                    void *context);
     void (*fed)(struct qb_ledger *ledger, qb_id auction, const uint8_t *bytes, size_t length);
+    void (*missed)(struct qb_ledger *ledger, qb_id auction);
     void (*call)(struct qb_ledger *ledger, const struct qb_ledger_command *commands, size_t count,
                  qb_ledger_done *done, void *context);
     void (*durable)(struct qb_ledger *ledger, qb_id auction, uint64_t seq);
@@ -122,6 +123,13 @@ static inline void qb_ledger_fed(struct qb_ledger *ledger, qb_id auction, const 
                                  size_t length)
 {
     ledger->ops->fed(ledger, auction, bytes, length);
+}
+
+/* What the bus would have brought of an auction (0: of all) may be lost, as it was deaf or had not
+ * begun: looks at once, instead of within a second. */
+static inline void qb_ledger_missed(struct qb_ledger *ledger, qb_id auction)
+{
+    ledger->ops->missed(ledger, auction);
 }
 
 /* Many commands of many auctions in one call, in order. Each is appended, or answered by what its

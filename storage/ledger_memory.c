@@ -338,6 +338,13 @@ static void snapshot(struct qb_ledger *port, const struct qb_lot *lot,
     (void)count;
 }
 
+/* There is nothing but what was appended here. */
+static void missed(struct qb_ledger *port, qb_id auction)
+{
+    (void)port;
+    (void)auction;
+}
+
 static void log_free(struct log *log)
 {
     free(log->ids);
@@ -376,6 +383,7 @@ struct qb_ledger *qb_ledger_memory_new(const struct qb_ledger_memory_options *op
         .listen = listen,
         .follow = follow,
         .fed = fed,
+        .missed = missed,
         .call = call,
         .durable = durable,
         .adopted = adopted,

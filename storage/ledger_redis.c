@@ -307,6 +307,7 @@ static const struct qb_ledger_ops ops = {
     .listen = listen,
     .follow = qb_follow_begin,
     .fed = qb_track_fed,
+    .missed = qb_heads_missed,
     .call = qb_call_begin,
     .durable = qb_mark_durable,
     .adopted = qb_mark_adopted,

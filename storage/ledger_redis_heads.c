@@ -108,6 +108,18 @@ static void ask_all(struct qb_redis_ledger *ledger, struct qb_track *const *trac
     }
 }
 
+void qb_heads_missed(struct qb_ledger *port, qb_id auction)
+{
+    struct qb_redis_ledger *ledger = (struct qb_redis_ledger *)port;
+    struct qb_track *track = qb_track_find(ledger, auction);
+
+    if (!ledger->is_open) return;
+    if (track != NULL && track->is_followed) ask_all(ledger, &track, 1);
+    for (unsigned i = 0; i < ledger->options.shards && auction == 0; i++) {
+        if (qb_shard_is_ready(&ledger->shards[i])) qb_heads_check(&ledger->shards[i]);
+    }
+}
+
 void qb_heads_check_some(struct qb_redis_ledger *ledger)
 {
     struct qb_track *batch[HEADS_AT_ONCE];

@@ -156,6 +156,7 @@ void qb_heads_ask(struct qb_shard *shard, struct qb_track *const *tracks, size_t
 void qb_heads_probe(struct qb_shard *shard);
 /* All that are followed of a shard. */
 void qb_heads_check(struct qb_shard *shard);
+void qb_heads_missed(struct qb_ledger *ledger, qb_id auction);
 /* The next of all that are followed: every one's turn comes within a second. */
 void qb_heads_check_some(struct qb_redis_ledger *ledger);
 
