@@ -69,13 +69,13 @@ QB_TEST(an_archived_entry_is_never_changed_or_deleted)
 
 QB_TEST(what_was_migrated_is_not_migrated_again_and_must_not_differ)
 {
-    struct qb_migration ours[8];
     size_t count = 0;
     const struct qb_migration *migrations = qb_migrations_postgres(&count);
+    struct qb_migration *ours = calloc(count, sizeof *ours);
     struct qb_error error = {""};
 
-    QB_EXPECT(count >= 3 && count <= 8, "there are some");
-    (void)memcpy(ours, migrations, count * sizeof ours[0]);
+    qb_must(ours != NULL && count >= 3, "there are some");
+    (void)memcpy(ours, migrations, count * sizeof *ours);
     ours[1].sql = "SELECT 1";
     postgres = qb_schema_new("postgres-single");
     QB_EXPECT_EQ(qb_schema_migrate(postgres), count, "all are new");
@@ -84,6 +84,7 @@ QB_TEST(what_was_migrated_is_not_migrated_again_and_must_not_differ)
     QB_EXPECT(!qb_migrate(link, ours, count, NULL, &error), "refused");
     QB_EXPECT(strstr(error.text, "0002_auctions.sql was changed") != NULL, error.text);
     qb_sql_close(&link);
+    free(ours);
     qb_postgres_free(&postgres);
 }
 
