@@ -4,12 +4,16 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "app/cluster.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "storage/epochs.h"
 #include "storage/folder_lock.h"
 #include "storage/journal_sqlite.h"
 #include "storage/migrate.h"
+#include "storage/store_postgres.h"
+#include "storage/store_replicas.h"
 #include "storage/store_sqlite.h"
 
 /* The database's log is kept small by checkpoints, which readers and a steady load can hold up; at
@@ -139,5 +143,43 @@ void qb_data_close(struct qb_data *data)
     if (data->store != NULL) data->store->ops->free(data->store);
     data->store = NULL;
     qb_database_free(&data->database);
-    qb_folder_unlock(data->lock);
+    qb_cluster_free(&data->cluster);
+    if (data->lock >= 0) qb_folder_unlock(data->lock);
+}
+
+/* A database that `quickbid migrate` has not seen cannot be served. */
+static bool check_migrated(struct qb_cluster *cluster, struct qb_error *error)
+{
+    struct qb_epoch epoch;
+    struct qb_sql_link *sql = qb_postgres_open(cluster->primary, error);
+
+    if (sql == NULL) return false;
+    bool is_there = qb_epochs_read(sql, &epoch, error);
+    qb_sql_close(&sql);
+    return is_there || qb_error_wrap(error, "DATABASE_URL: run `quickbid migrate` first");
+}
+
+bool qb_data_open_cluster(struct qb_data *data, const struct qb_settings *settings,
+                          struct qb_error *error)
+{
+    (void)memset(data, 0, sizeof *data);
+    data->lock = -1;
+    data->cluster = qb_cluster_new(settings, error);
+    if (data->cluster == NULL) return false;
+    struct qb_cluster *cluster = data->cluster;
+    bool is_open = check_migrated(cluster, error);
+    if (is_open) {
+        data->store =
+            cluster->replica_count > 0
+                ? qb_store_replicas_new(cluster->primary, cluster->replicas, cluster->replica_count)
+                : qb_store_postgres_new(cluster->primary);
+        data->link = data->store->ops->open(data->store, error);
+        is_open = data->link != NULL;
+    }
+    if (is_open) {
+        data->journal = qb_journal_rabbit_new(&cluster->journal, error);
+        is_open = data->journal != NULL;
+    }
+    if (!is_open) qb_data_close(data);
+    return is_open;
 }

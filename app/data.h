@@ -1,6 +1,7 @@
 /*
- * The embedded side of the ports, opened on one data folder: lock, database with its migrations,
- * journal, store and archive. What `serve`, `replay`, `seed` and `migrate` share.
+ * One side of the ports: embedded, opened on one data folder (lock, database with its migrations,
+ * journal, store and archive), or a cluster's (journal and store at their servers). What `serve`,
+ * `replay`, `seed` and `migrate` share.
  */
 #pragma once
 
@@ -26,13 +27,17 @@ struct qb_data {
     void (*frozen)(void *context, qb_id auction);
     void *frozen_context;
     size_t migrated;
-    int64_t log_bytes_max; /* of the database's log */
-    int64_t log_retry_us;  /* monotonic: not emptied before */
+    struct qb_cluster *cluster; /* null: embedded */
+    int64_t log_bytes_max;      /* of the database's log */
+    int64_t log_retry_us;       /* monotonic: not emptied before */
 };
 
 /* Locks the folder, opens and migrates; archives what a crash left in the journal. False with
  * `error` set: nothing is left open. */
 QB_MUST_USE bool qb_data_open(struct qb_data *data, const struct qb_settings *settings,
                               struct qb_error *error);
+/* The same for a replica of a cluster: no folder, no archive; the database must be migrated. */
+QB_MUST_USE bool qb_data_open_cluster(struct qb_data *data, const struct qb_settings *settings,
+                                      struct qb_error *error);
 /* Makes durable and archives what is there, closes. */
 void qb_data_close(struct qb_data *data);

@@ -14,6 +14,19 @@ struct qb_home *qb_home_find(const struct qb_runner *runner, qb_id auction)
     return qb_map_get(&runner->homes, &auction);
 }
 
+/* What others append to its log. */
+void qb_home_subscribe(struct qb_runner *runner, qb_id auction, bool is_wanted)
+{
+    const struct qb_topic topic = {.kind = QB_TOPIC_LOG, .id = auction};
+    struct qb_bus *bus = runner->all->options.bus;
+
+    if (runner->all->options.heard_max == 0) return; /* there are no others */
+    if (is_wanted)
+        qb_bus_subscribe(bus, runner->member, topic);
+    else
+        qb_bus_unsubscribe(bus, runner->member, topic);
+}
+
 struct qb_home *qb_home_add(struct qb_runner *runner, const struct qb_lot *state)
 {
     uint32_t lot = qb_auctioneer_add(runner->auctioneer, state);
@@ -27,7 +40,9 @@ struct qb_home *qb_home_add(struct qb_runner *runner, const struct qb_lot *state
     runner->lots[lot] = home;
     void *before = qb_map_set(&runner->homes, &home->auction, home);
     QB_ASSERT(before == NULL);
+    home->snapshot_seq = state->seq;
     qb_metric_add(QB_METRIC_auctions_live, NULL, 1);
+    qb_home_subscribe(runner, home->auction, true);
     return home;
 }
 
@@ -52,6 +67,7 @@ void qb_home_remove(struct qb_runner *runner, struct qb_home *home)
     if (home->is_dirty) forget_in(runner->dirty, &runner->dirty_count, home);
     if (home->is_recent) forget_in(runner->recent, &runner->recent_count, home);
     qb_auctioneer_remove(runner->auctioneer, home->lot);
+    qb_home_subscribe(runner, home->auction, false);
     qb_ledger_forget(runner->ledger, home->auction);
     runner->lots[home->lot] = NULL;
     (void)qb_map_remove(&runner->homes, &home->auction);
@@ -103,6 +119,16 @@ void qb_home_remember(struct qb_runner *runner, struct qb_home *home,
     }
     *ring_at(ring, ring->count) = *item;
     ring->count++;
+}
+
+void qb_home_keep_snapshot(struct qb_runner *runner, struct qb_home *home, uint64_t entries)
+{
+    const struct qb_lot *lot = qb_auctioneer_lot(runner->auctioneer, home->lot);
+    bool is_over = qb_lot_is_over(lot) && home->snapshot_seq < lot->seq;
+
+    if (lot->seq < home->snapshot_seq + entries && !is_over) return;
+    home->snapshot_seq = lot->seq;
+    qb_ledger_snapshot(runner->ledger, lot, home->records, home->record_count);
 }
 
 const struct qb_ring_item *qb_home_recall(const struct qb_home *home, uint64_t seq)

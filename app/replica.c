@@ -224,10 +224,25 @@ static bool open_edge(struct qb_io *io, struct qb_error *error)
     return true;
 }
 
-static void make_runners(struct qb_replica *replica)
+static struct qb_ledger *make_ledger(struct qb_io *io, struct qb_error *error)
+{
+    const struct qb_replica *replica = io->replica;
+    const struct qb_ledger_memory_options options = {
+        .epoch = replica->epoch,
+        .mailbox = qb_loop_mailbox(io->loop),
+        .marks_max = MARKS_MAX,
+        .unconfirmed_max = (uint64_t)replica->settings.unconfirmed_max * 2, /* the auctioneer's
+                                                                               limit first */
+    };
+
+    if (replica->data.cluster != NULL) return qb_replica_ledger_redis(io, error);
+    return qb_ledger_memory_new(&options);
+}
+
+static bool make_runners(struct qb_replica *replica, struct qb_error *error)
 {
     const struct qb_settings *s = &replica->settings;
-    const struct qb_runners_options options = {
+    struct qb_runners_options options = {
         .threads = replica->io_count,
         .epoch = replica->epoch,
         .auctions_max = (uint32_t)s->auctions_max,
@@ -246,22 +261,20 @@ static void make_runners(struct qb_replica *replica)
         .store = replica->data.store->ops,
     };
 
+    if (replica->data.cluster != NULL) qb_replica_cluster_options(replica, &options);
     replica->runners = qb_runners_new(&options);
     for (unsigned i = 0; i < replica->io_count; i++) {
         struct qb_io *io = &replica->io[i];
         io->replica = replica;
         io->loop = qb_loop_new(MAILBOX_MESSAGES);
-        const struct qb_ledger_memory_options ledger = {
-            .epoch = replica->epoch,
-            .mailbox = qb_loop_mailbox(io->loop),
-            .marks_max = MARKS_MAX,
-            .unconfirmed_max = (uint64_t)s->unconfirmed_max * 2, /* the auctioneer's limit first */
-        };
-        io->runner = qb_runner_new(replica->runners, io->loop, qb_ledger_memory_new(&ledger));
+        struct qb_ledger *ledger = make_ledger(io, error);
+        if (ledger == NULL) return false;
+        io->runner = qb_runner_new(replica->runners, io->loop, ledger);
     }
+    return true;
 }
 
-static void make_shared(struct qb_replica *replica)
+static bool make_shared(struct qb_replica *replica, struct qb_error *error)
 {
     const struct qb_settings *s = &replica->settings;
     const struct qb_holds_options holds = {
@@ -295,9 +308,11 @@ static void make_shared(struct qb_replica *replica)
     replica->tickets = qb_tickets_new(TICKETS_MAX);
     replica->revoked = qb_revoked_new((size_t)s->revocations_max);
     replica->documents = qb_documents_new(&replica->settings);
-    replica->bus = qb_bus_local_new();
+    replica->bus =
+        replica->data.cluster != NULL ? qb_replica_bus_redis(replica, error) : qb_bus_local_new();
     replica->store_pool = qb_work_pool_new(&store);
     replica->password_pool = qb_work_pool_new(&passwords);
+    return replica->bus != NULL;
 }
 
 static bool open_replica(struct qb_replica *replica, struct qb_error *error)
@@ -305,19 +320,21 @@ static bool open_replica(struct qb_replica *replica, struct qb_error *error)
     const struct qb_settings *s = &replica->settings;
     struct qb_data *data = &replica->data;
 
-    QB_TRY(qb_data_open(data, s, error));
+    QB_TRY(qb_settings_are_cluster(s) ? qb_data_open_cluster(data, s, error)
+                                      : qb_data_open(data, s, error));
     replica->keys = s->token_key_file[0] != '\0'
                         ? qb_token_keys_open_shared(s->token_key_file, error)
                         : qb_token_keys_open(s->data_dir, error);
     if (replica->keys == NULL) return false;
     QB_TRY(qb_admin_ensure_from_file(data->store->ops, data->link, s->admin_email,
                                      s->admin_password_file, error));
-    if (data->store->ops->epoch_next(data->link, &replica->epoch, error) != QB_STORE_OK) {
+    if (data->cluster == NULL &&
+        data->store->ops->epoch_next(data->link, &replica->epoch, error) != QB_STORE_OK) {
         return false;
     }
     if (s->demo != 0) replica->demo = qb_demo_new(data->store->ops, data->link);
-    make_shared(replica);
-    make_runners(replica);
+    QB_TRY(make_shared(replica, error));
+    QB_TRY(make_runners(replica, error));
     QB_TRY(qb_replica_load_revoked(data, replica->revoked, error));
     QB_TRY(qb_replica_load(data, replica->runners, replica->holds, (size_t)s->ring_entries, error));
     for (unsigned i = 0; i < replica->io_count; i++) {
@@ -360,7 +377,7 @@ void qb_replica_run(struct qb_replica *replica)
 
     replica->data.frozen = halt;
     replica->data.frozen_context = replica->runners;
-    replica->archiver = qb_archiver_new(replica->data.archive);
+    if (replica->data.archive != NULL) replica->archiver = qb_archiver_new(replica->data.archive);
     for (unsigned i = 0; i < replica->io_count; i++) {
         loops[i] = replica->io[i].loop;
         int failed = pthread_create(&replica->io[i].thread, NULL, run_io, &replica->io[i]);
@@ -369,6 +386,7 @@ void qb_replica_run(struct qb_replica *replica)
     replica->is_running = true;
     replica->watchdog =
         qb_watchdog_new(loops, replica->io_count, replica->settings.watchdog_ms * MS);
+    if (replica->data.cluster != NULL) qb_replica_begin_recovery(replica);
     __atomic_store_n(&replica->is_ready, true, __ATOMIC_RELEASE);
     qb_metric_set(QB_METRIC_ready, NULL, 1);
 }
@@ -376,6 +394,7 @@ void qb_replica_run(struct qb_replica *replica)
 static void stop_threads(struct qb_replica *replica)
 {
     if (!replica->is_running) return;
+    qb_recovery_free(&replica->recovery);
     qb_watchdog_free(&replica->watchdog);
     for (unsigned i = 0; i < replica->io_count; i++) qb_loop_stop(replica->io[i].loop);
     for (unsigned i = 0; i < replica->io_count; i++)

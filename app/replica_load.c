@@ -153,8 +153,9 @@ bool qb_replica_load(struct qb_data *data, struct qb_runners *runners, struct qb
     loading.ring = calloc(ring_entries, sizeof *loading.ring);
     QB_ASSERT(loading.ring != NULL);
     bool is_good = store->limits(data->link, set_limit, holds, error) == QB_STORE_OK &&
-                   store->banned(data->link, set_banned, holds, error) == QB_STORE_OK &&
-                   store->live(data->link, add_live, &live, error) == QB_STORE_OK;
+                   store->banned(data->link, set_banned, holds, error) == QB_STORE_OK;
+    if (is_good && data->cluster == NULL) /* else they come when they are asked for */
+        is_good = store->live(data->link, add_live, &live, error) == QB_STORE_OK;
     for (size_t i = 0; is_good && i < live.count; i++) {
         is_good = load_one(data, runners, &loading, live.auctions[i], error);
     }

@@ -7,10 +7,12 @@
 
 #include "app/api.h"
 #include "app/auth_limits.h"
+#include "app/cluster.h"
 #include "app/commands.h"
 #include "app/data.h"
 #include "app/demo.h"
 #include "app/loop.h"
+#include "app/recovery.h"
 #include "app/replica.h"
 #include "app/revoked.h"
 #include "app/runner.h"
@@ -44,6 +46,7 @@ struct qb_replica {
     struct qb_tickets *tickets;
     struct qb_revoked *revoked;
     struct qb_documents *documents;
+    struct qb_recovery *recovery; /* null: embedded, or not running */
     struct qb_watchdog *watchdog;
     struct qb_demo *demo; /* null: none */
     struct qb_io *io;
@@ -54,3 +57,12 @@ struct qb_replica {
     bool is_running;
     bool is_ready; /* read by all threads, atomically */
 };
+
+/* --- replica_cluster.c: of a cluster only --- */
+
+struct qb_bus *qb_replica_bus_redis(struct qb_replica *replica, struct qb_error *error);
+struct qb_ledger *qb_replica_ledger_redis(struct qb_io *io, struct qb_error *error);
+/* What its runners need beyond the embedded ones. */
+void qb_replica_cluster_options(struct qb_replica *replica, struct qb_runners_options *options);
+/* Follows the epoch, and leads recoveries; once the loops run. */
+void qb_replica_begin_recovery(struct qb_replica *replica);

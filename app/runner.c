@@ -9,9 +9,6 @@
 #include "base/log.h"
 #include "base/metrics.h"
 
-/* Time that an auction gets when it ended while the server was down (reliability.md, embedded). */
-#define DOWN_EXTENSION_US (30 * QB_SECOND_US)
-
 struct qb_runners *qb_runners_new(const struct qb_runners_options *options)
 {
     struct qb_runners *all = calloc(1, sizeof *all);
@@ -43,6 +40,8 @@ static void heard(void *context, struct qb_topic topic, uint64_t seq, struct qb_
 
     if (topic.kind == QB_TOPIC_USER)
         qb_edge_notify(runner->edge, topic.id, frame);
+    else if (topic.kind == QB_TOPIC_LOG)
+        qb_ledger_fed(runner->ledger, topic.id, frame->bytes, frame->length);
     else
         qb_edge_publish(runner->edge, topic.id, seq, frame, frame->is_protected);
 }
@@ -59,6 +58,7 @@ struct qb_runner *qb_runner_new(struct qb_runners *all, struct qb_loop *loop,
     const struct qb_auctioneer_options auctioneer = {
         .lots_max = lots_max,
         .tickets_max = options->commands_max / options->threads,
+        .heard_max = options->heard_max / options->threads,
         .held_max = options->held_max,
         .unconfirmed_max = options->unconfirmed_max,
         .entries_max = options->entries_max,
@@ -77,15 +77,21 @@ struct qb_runner *qb_runner_new(struct qb_runners *all, struct qb_loop *loop,
     runner->loop = loop;
     runner->ledger = ledger;
     runner->auctioneer = qb_auctioneer_init(runner->memory, &auctioneer);
-    runner->journal_bytes.bytes_max = SIZE_MAX / 4;
+    runner->own.bytes.bytes_max = SIZE_MAX / 4;
+    runner->adopted.bytes.bytes_max = SIZE_MAX / 4;
     qb_map_init(&runner->homes, sizeof(qb_id));
     qb_map_init(&runner->halted, sizeof(qb_id));
     qb_map_init(&runner->watching, sizeof(qb_id));
-    runner->writer =
+    runner->own.writer =
         qb_journal_writer(options->journal, qb_loop_mailbox(loop), qb_runner_durable, runner);
+    if (options->heard_max > 0) {
+        runner->adopted.writer =
+            qb_journal_writer(options->journal, qb_loop_mailbox(loop), qb_runner_adopted, runner);
+    }
     runner->member = qb_bus_join(options->bus, qb_loop_mailbox(loop), heard, runner);
     runner->waiters_max = options->commands_max / options->threads;
     qb_runner_listen(runner);
+    if (options->is_suspended) qb_runners_suspend(runner, true);
     runner->index = all->count;
     all->runners[all->count++] = runner;
     return runner;
@@ -107,10 +113,12 @@ static void runner_free(struct qb_runner *runner)
     qb_map_fini(&runner->watching);
     qb_runner_follow_free(runner);
     qb_ledger_free(&runner->ledger);
-    qb_text_fini(&runner->journal_bytes);
+    qb_text_fini(&runner->own.bytes);
+    qb_text_fini(&runner->adopted.bytes);
+    free(runner->own.items);
+    free(runner->adopted.items);
     free(runner->waiting.calls);
     free(runner->calling.calls);
-    free(runner->items);
     free(runner->dirty);
     free(runner->recent);
     free(runner->found);
@@ -194,6 +202,11 @@ void qb_runner_restored(struct qb_runner *runner)
     qb_log(QB_LOG_INFO, "auctions.extended", QB_TEXT("why", "they ended while the server was down"),
            QB_INT("auctions", count), QB_INT("by_us", DOWN_EXTENSION_US));
     qb_runner_feed(runner, &tick);
+}
+
+void qb_runners_opened(struct qb_runners *all, qb_time_us opened_us)
+{
+    atomic_store(&all->opened_us, opened_us);
 }
 
 void qb_runners_refuse(struct qb_runners *all)

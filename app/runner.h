@@ -36,6 +36,16 @@ struct qb_runners_options {
     int64_t expires_us;
     int64_t pending_us;
     int64_t over_keep_us;
+    uint32_t heard_max; /* other replicas' entries that are not durable yet, over all threads */
+    bool is_suspended;  /* no bids until the ledger says that it is open */
+    /* A cluster's; null when embedded. The first two: what its ledger needs from its loop. */
+    void (*ledger_turn)(struct qb_ledger *ledger);
+    int64_t (*ledger_wake_us)(const struct qb_ledger *ledger);
+    /* Whether what is decided now could not be made durable soon, and when to ask again. */
+    bool (*is_stuck)(void *context, uint32_t *retry_after_ms);
+    /* The ledger of this epoch takes nothing any more: recovery must look. */
+    void (*fenced)(void *context, uint32_t epoch);
+    void *cluster; /* their context */
     struct qb_journal *journal;
     struct qb_bus *bus;
     struct qb_holds *holds;
@@ -73,6 +83,10 @@ void qb_runners_halt(struct qb_runners *runners, qb_id auction);
 
 /* Behind the last restored one: extends what ended while the server was down. */
 void qb_runner_restored(struct qb_runner *runner);
+
+/* In a cluster: when the ledger's epoch opened, in its time; auctions that ended before have had no
+ * chance and are extended when they come into memory. Any thread, before the ledger opens it. */
+void qb_runners_opened(struct qb_runners *runners, qb_time_us opened_us);
 
 /* The loop's handlers. */
 void qb_runner_turn(struct qb_runner *runner);

@@ -160,6 +160,20 @@ static struct qb_request *request_new(struct qb_runner *runner, const struct qb_
     return request;
 }
 
+/* The breaker, before anything has its place (reliability.md P9). */
+static bool is_stuck(struct qb_runner *runner, struct qb_answer *refusal)
+{
+    const struct qb_runners_options *options = &runner->all->options;
+    uint32_t retry_after_ms = 0;
+
+    if (options->is_stuck == NULL || !options->is_stuck(options->cluster, &retry_after_ms)) {
+        return false;
+    }
+    qb_metric_add(QB_METRIC_limited_total, "breaker", 1);
+    refusal->retry_after_ms = retry_after_ms;
+    return true;
+}
+
 /* What the edge alone knows: the drain, the account's own limit, what it may still spend. False:
  * answered already. */
 static bool admit(struct qb_runner *runner, struct qb_entry *entry, bool is_counted,
@@ -169,6 +183,10 @@ static bool admit(struct qb_runner *runner, struct qb_entry *entry, bool is_coun
     struct qb_answer refusal = {.reply = QB_REPLY_UNAVAILABLE, .retry_after_ms = 1000};
 
     if (atomic_load(&runner->all->is_refusing) || atomic_load(&runner->all->suspended) > 0) {
+        answer(context, &refusal);
+        return false;
+    }
+    if (is_stuck(runner, &refusal)) {
         answer(context, &refusal);
         return false;
     }

@@ -7,6 +7,9 @@
 #include "base/log.h"
 #include "base/metrics.h"
 
+/* Other replicas load an auction from its newest snapshot and what follows. */
+#define SNAPSHOT_ENTRIES 500
+
 qb_time_us qb_runner_now_us(struct qb_runner *runner)
 {
     int64_t uncertainty_us = 0;
@@ -38,24 +41,24 @@ static void queue_call(struct qb_runner *runner, const struct qb_effect *effect)
     };
 }
 
-void qb_runner_queue_journal(struct qb_runner *runner, const struct qb_entry *entry)
+void qb_outgoing_add(struct qb_outgoing *outgoing, const struct qb_entry *entry)
 {
     uint8_t bytes[QB_ENTRY_BYTES_MAX];
     size_t length = qb_entry_encode(entry, bytes);
 
-    if (runner->item_count == runner->item_room) {
-        runner->item_room = runner->item_room == 0 ? 64 : runner->item_room * 2;
-        runner->items = realloc(runner->items, runner->item_room * sizeof *runner->items);
-        QB_ASSERT(runner->items != NULL);
+    if (outgoing->count == outgoing->room) {
+        outgoing->room = outgoing->room == 0 ? 64 : outgoing->room * 2;
+        outgoing->items = realloc(outgoing->items, outgoing->room * sizeof *outgoing->items);
+        QB_ASSERT(outgoing->items != NULL);
     }
-    runner->items[runner->item_count++] = (struct qb_journal_item){
+    outgoing->items[outgoing->count++] = (struct qb_journal_item){
         .auction = entry->auction,
         .seq = entry->seq,
         .epoch = entry->epoch,
         .length = length, /* `bytes` is set at the end of the turn, when they no longer move */
     };
-    qb_text_add(&runner->journal_bytes, (const char *)bytes, length);
-    QB_ASSERT(!runner->journal_bytes.is_full);
+    qb_text_add(&outgoing->bytes, (const char *)bytes, length);
+    QB_ASSERT(!outgoing->bytes.is_full);
 }
 
 static void deliver_answer(void *context, void *message)
@@ -188,6 +191,7 @@ static void announce(struct qb_runner *runner, const struct qb_effect *effect)
     home->shown = effect->moment;
     qb_metric_add(QB_METRIC_entries_folded_total, NULL, 1);
     if (effect->entry != NULL) remember(runner, effect);
+    if (!effect->is_heard) qb_home_keep_snapshot(runner, home, SNAPSHOT_ENTRIES);
     if (!effect->verdict.is_public_change) return;
     if (effect->verdict.is_extended) home->must_protect = true;
     if (home->is_dirty) return;
@@ -257,7 +261,7 @@ static void carry_out(struct qb_runner *runner, const struct qb_effect *effect)
         queue_call(runner, effect);
         break;
     case QB_EFFECT_JOURNAL:
-        qb_runner_queue_journal(runner, effect->entry);
+        qb_outgoing_add(&runner->own, effect->entry);
         break;
     case QB_EFFECT_REPLY:
         reply(runner, effect);

@@ -46,6 +46,18 @@ void qb_runner_feed_heard(struct qb_runner *runner, const struct qb_home *home,
     qb_runner_feed(runner, &event);
 }
 
+/* An end that fell into a recovery, or is too near to it for anybody to have come back: the
+ * auction goes on for a while, once, whoever loads it first (reliability.md P5, step 7). */
+static void extend_after_recovery(struct qb_runner *runner, struct qb_home *home)
+{
+    const struct qb_lot *lot = qb_auctioneer_lot(runner->auctioneer, home->lot);
+    qb_time_us opened_us = atomic_load(&runner->all->opened_us);
+
+    if (lot->status != QB_STATUS_OPEN || lot->epoch >= runner->epoch) return;
+    if (lot->ends_at_us > opened_us + DOWN_EXTENSION_US) return;
+    qb_auctioneer_extend(runner->auctioneer, home->lot, DOWN_EXTENSION_US);
+}
+
 /* The auction as its log has it moves in. Null: no room. */
 static struct qb_home *take_log(struct qb_runner *runner, qb_id auction,
                                 const struct qb_ledger_log *log)
@@ -61,6 +73,9 @@ static struct qb_home *take_log(struct qb_runner *runner, qb_id auction,
     for (size_t i = 0; i < log->entry_count; i++) {
         qb_runner_feed_heard(runner, home, &log->entries[i]);
     }
+    extend_after_recovery(runner, home);
+    /* Loaded because it was due and is not: others need not look for a while. */
+    qb_home_keep_snapshot(runner, home, 1);
     return home;
 }
 
@@ -81,9 +96,12 @@ static void take_followed(void *context, qb_id auction, enum qb_ledger_found fou
 {
     struct qb_runner *runner = context;
 
+    if (found != QB_LEDGER_FOUND && qb_home_find(runner, auction) == NULL)
+        qb_home_subscribe(runner, auction, false);
     if (found == QB_LEDGER_FOUND && qb_home_find(runner, auction) == NULL &&
         take_log(runner, auction, log) == NULL) {
         qb_metric_add(QB_METRIC_limited_total, "auctions_max", 1);
+        qb_home_subscribe(runner, auction, false);
         qb_ledger_forget(runner->ledger, auction);
         found = QB_LEDGER_NO_ANSWER;
     }
@@ -108,6 +126,7 @@ void qb_runner_load(struct qb_runner *runner, qb_id auction, qb_runner_loaded *d
         add_waiter(loading, done, context);
         runner->loading_waiters++;
     }
+    if (is_new) qb_home_subscribe(runner, auction, true); /* before the log is read: no gap */
     if (is_new) qb_ledger_follow(runner->ledger, auction, take_followed, runner);
 }
 
@@ -124,7 +143,7 @@ static void rescue(void *context, const struct qb_entry *entry)
     struct qb_runner *runner = context;
 
     qb_metric_add(QB_METRIC_orphans_total, NULL, 1);
-    qb_runner_queue_journal(runner, entry);
+    qb_outgoing_add(&runner->adopted, entry);
 }
 
 /* An end is near that nobody here follows: whoever follows it proposes the close. */
@@ -135,6 +154,14 @@ static void take_due(void *context, qb_id auction)
     if (qb_home_find(runner, auction) == NULL) qb_runner_load(runner, auction, NULL, NULL);
 }
 
+static void lose(struct qb_runner *runner, struct qb_home *home)
+{
+    struct qb_event halt = {.kind = QB_EVENT_HALT, .lot = home->lot};
+
+    home->is_lost = true;
+    qb_runner_feed(runner, &halt);
+}
+
 /* Everything that rests on the log of before the recovery goes; what was here comes again, so
  * that its watchers see the state that counts. */
 static void begin_again(struct qb_runner *runner)
@@ -142,11 +169,7 @@ static void begin_again(struct qb_runner *runner)
     size_t cursor = 0;
     struct qb_home *home = NULL;
 
-    while ((home = qb_map_next(&runner->homes, &cursor, NULL)) != NULL) {
-        struct qb_event lost = {.kind = QB_EVENT_HALT, .lot = home->lot};
-        home->is_lost = true;
-        qb_runner_feed(runner, &lost);
-    }
+    while ((home = qb_map_next(&runner->homes, &cursor, NULL)) != NULL) lose(runner, home);
 }
 
 static void take_open(void *context, bool is_open, uint32_t epoch)
@@ -155,7 +178,37 @@ static void take_open(void *context, bool is_open, uint32_t epoch)
 
     qb_log(QB_LOG_WARNING, is_open ? "ledger.open" : "ledger.closed", QB_INT("epoch", epoch));
     qb_runners_suspend(runner, !is_open);
-    if (is_open) begin_again(runner);
+    if (is_open) {
+        runner->epoch = epoch;
+        begin_again(runner);
+    } else if (runner->all->options.fenced != NULL) {
+        runner->all->options.fenced(runner->all->options.cluster, epoch);
+    }
+}
+
+/* The ledger let the auction go, as it fell too far behind: it comes anew. */
+static void take_lost(void *context, qb_id auction)
+{
+    struct qb_runner *runner = context;
+    struct qb_home *home = qb_home_find(runner, auction);
+
+    if (home != NULL) lose(runner, home);
+}
+
+/* The bus hears a shard again, or a log from here on: what came before is in the stream. */
+static void take_gap(void *context, unsigned shard, bool is_deaf)
+{
+    struct qb_runner *runner = context;
+
+    (void)shard;
+    if (!is_deaf) qb_ledger_missed(runner->ledger, 0);
+}
+
+static void take_begun(void *context, struct qb_topic topic)
+{
+    struct qb_runner *runner = context;
+
+    if (topic.kind == QB_TOPIC_LOG) qb_ledger_missed(runner->ledger, topic.id);
 }
 
 void qb_runner_listen(struct qb_runner *runner)
@@ -165,12 +218,16 @@ void qb_runner_listen(struct qb_runner *runner)
         .durable = qb_runner_settled,
         .orphan = rescue,
         .due = take_due,
+        .lost = take_lost,
         .open = take_open,
         .context = runner,
     };
 
+    const struct qb_bus_listener bus = {.gap = take_gap, .begun = take_begun, .context = runner};
+
     qb_map_init(&runner->loading, sizeof(qb_id));
     qb_ledger_listen(runner->ledger, &listener);
+    qb_bus_listen(runner->all->options.bus, runner->member, &bus);
 }
 
 void qb_runner_follow_free(struct qb_runner *runner)

@@ -15,6 +15,9 @@
 #include "storage/ledger.h"
 #include "storage/store.h"
 
+/* Time that an auction gets when it ended while nobody could bid (reliability.md P5, embedded). */
+#define DOWN_EXTENSION_US (30 * QB_SECOND_US)
+
 /* An entry as watchers may know it, kept for clients that resume and for resends. */
 struct qb_ring_item {
     uint64_t seq;
@@ -46,6 +49,7 @@ struct qb_home {
     bool is_dirty;              /* in the runner's list of those to publish */
     bool is_recent;             /* changed in this second: published once more, for the lossy bus */
     bool must_protect;          /* this change may not be conflated away */
+    uint64_t snapshot_seq;      /* of the newest state handed to the ledger */
     bool is_lost;               /* a recovery made it worthless: comes anew when it is idle */
 };
 
@@ -83,13 +87,21 @@ struct qb_call_list {
 
 void qb_call_list_grow(struct qb_call_list *list, size_t least);
 
+/* Encoded entries that wait for the end of the turn, then go to the journal together. */
+struct qb_outgoing {
+    struct qb_journal_writer *writer;
+    struct qb_text bytes;
+    struct qb_journal_item *items;
+    size_t count;
+    size_t room;
+};
+
 struct qb_runner {
     struct qb_runners *all;
     unsigned index;
     struct qb_loop *loop;
     struct qb_edge *edge;
     struct qb_ledger *ledger;
-    struct qb_journal_writer *writer;
     struct qb_bus_member *member;
     struct qb_auctioneer *auctioneer;
     void *memory;          /* the auctioneer's */
@@ -99,15 +111,14 @@ struct qb_runner {
     size_t loading_waiters;
     size_t waiters_max;
     bool is_suspended;      /* the ledger takes nothing */
+    uint32_t epoch;         /* the ledger's; a cluster's only */
     struct qb_map watching; /* auction id -> how many watches are being answered, as a pointer */
     struct qb_home **lots;  /* by the auctioneer's slot */
     struct qb_call_list waiting; /* for the next call */
     struct qb_call_list calling; /* in the call under way */
     bool is_calling;
-    struct qb_text journal_bytes; /* encoded entries that wait for the end of the turn */
-    struct qb_journal_item *items;
-    size_t item_count;
-    size_t item_room;
+    struct qb_outgoing own;     /* appended here */
+    struct qb_outgoing adopted; /* left over by another replica */
     struct qb_home **dirty;
     size_t dirty_count;
     struct qb_home **recent;
@@ -132,6 +143,7 @@ struct qb_runners {
     unsigned count;
     struct qb_runner **runners;
     atomic_bool is_refusing;    /* a drain: no new bids */
+    _Atomic int64_t opened_us;  /* see qb_runners_opened() */
     _Atomic unsigned suspended; /* how many runners' ledgers take nothing */
 };
 
@@ -144,13 +156,14 @@ void qb_runner_look_up(struct qb_runner *runner, const struct qb_effect *effect)
 /* The ledger's estimated time. */
 qb_time_us qb_runner_now_us(struct qb_runner *runner);
 
-/* The journal's answer; see storage/journal.h. `context` is the runner. */
+/* The journal's answers; see storage/journal.h. `context` is the runner. */
 void qb_runner_durable(void *context, qb_id auction, uint64_t seq);
+void qb_runner_adopted(void *context, qb_id auction, uint64_t seq);
 /* The ledger's: everything up to `seq` is durable. `context` is the runner. */
 void qb_runner_settled(void *context, qb_id auction, uint64_t seq);
 
 /* An entry to be made durable; handed to the journal at the end of the turn. */
-void qb_runner_queue_journal(struct qb_runner *runner, const struct qb_entry *entry);
+void qb_outgoing_add(struct qb_outgoing *outgoing, const struct qb_entry *entry);
 
 /* --- runner_follow.c --- */
 
@@ -191,12 +204,16 @@ void qb_runner_ask_archive(struct qb_runner *runner, struct qb_request *request)
 struct qb_home *qb_home_find(const struct qb_runner *runner, qb_id auction);
 /* Takes an auction in; null when there is no room. */
 struct qb_home *qb_home_add(struct qb_runner *runner, const struct qb_lot *state);
+/* To the log of an auction; a home does it by itself. */
+void qb_home_subscribe(struct qb_runner *runner, qb_id auction, bool is_wanted);
 void qb_home_remove(struct qb_runner *runner, struct qb_home *home);
 void qb_home_free(struct qb_home *home);
 void qb_home_record(struct qb_home *home, const struct qb_bid_record *record);
 /* One more durable entry. */
 void qb_home_remember(struct qb_runner *runner, struct qb_home *home,
                       const struct qb_ring_item *item);
+/* Hands the newest state to the ledger, if it has grown by so many entries since the last time. */
+void qb_home_keep_snapshot(struct qb_runner *runner, struct qb_home *home, uint64_t entries);
 /* The item of entry `seq`, or null when it is no longer kept. */
 const struct qb_ring_item *qb_home_recall(const struct qb_home *home, uint64_t seq);
 /* (epoch, seq) of what is shown, as one number that only grows, also over a recovery. */

@@ -96,22 +96,22 @@ static void call_ledger(struct qb_runner *runner)
 
 /* Entries of this turn go to the journal together. A journal that takes nothing now is asked
  * again at the end of the next turn; their bidders wait meanwhile, and get `pending`. */
-static void journal(struct qb_runner *runner)
+static void journal(struct qb_runner *runner, struct qb_outgoing *outgoing)
 {
     size_t at = 0;
 
-    if (runner->item_count == 0) return;
-    for (size_t i = 0; i < runner->item_count; i++) {
-        runner->items[i].bytes = (const uint8_t *)&runner->journal_bytes.bytes[at];
-        at += runner->items[i].length;
+    if (outgoing->count == 0) return;
+    for (size_t i = 0; i < outgoing->count; i++) {
+        outgoing->items[i].bytes = (const uint8_t *)&outgoing->bytes.bytes[at];
+        at += outgoing->items[i].length;
     }
-    QB_ASSERT(at == runner->journal_bytes.length);
-    if (!qb_journal_append(runner->all->options.journal, runner->writer, runner->items,
-                           runner->item_count)) {
+    QB_ASSERT(at == outgoing->bytes.length);
+    if (!qb_journal_append(runner->all->options.journal, outgoing->writer, outgoing->items,
+                           outgoing->count)) {
         return;
     }
-    runner->item_count = 0;
-    runner->journal_bytes.length = 0;
+    outgoing->count = 0;
+    outgoing->bytes.length = 0;
 }
 
 static void publish(struct qb_runner *runner)
@@ -133,7 +133,13 @@ static void arm(struct qb_runner *runner)
     qb_time_us wake_us = qb_auctioneer_wake_us(runner->auctioneer);
     int64_t at_us = INT64_MAX;
 
-    if (runner->item_count > 0) at_us = qb_clock_mono_us() + 10 * QB_MS_US;
+    if (runner->own.count + runner->adopted.count > 0) {
+        at_us = qb_clock_mono_us() + 10 * QB_MS_US;
+    }
+    if (runner->all->options.ledger_wake_us != NULL) {
+        int64_t ledger_us = runner->all->options.ledger_wake_us(runner->ledger);
+        if (ledger_us < at_us) at_us = ledger_us;
+    }
     if (wake_us != INT64_MAX) {
         int64_t tick_us = qb_clock_mono_us() + (wake_us - qb_runner_now_us(runner));
         if (tick_us < at_us) at_us = tick_us;
@@ -146,7 +152,9 @@ static void arm(struct qb_runner *runner)
 void qb_runner_turn(struct qb_runner *runner)
 {
     call_ledger(runner);
-    journal(runner);
+    journal(runner, &runner->own);
+    journal(runner, &runner->adopted);
+    if (runner->all->options.ledger_turn != NULL) runner->all->options.ledger_turn(runner->ledger);
     publish(runner);
     arm(runner);
 }
@@ -214,6 +222,13 @@ void qb_runner_durable(void *context, qb_id auction, uint64_t seq)
                                    "start again: nothing acknowledged is lost");
     }
     qb_ledger_durable(runner->ledger, auction, seq);
+}
+
+void qb_runner_adopted(void *context, qb_id auction, uint64_t seq)
+{
+    struct qb_runner *runner = context;
+
+    if (seq != 0) qb_ledger_adopted(runner->ledger, auction, seq);
 }
 
 void qb_runner_settled(void *context, qb_id auction, uint64_t seq)

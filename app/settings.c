@@ -299,9 +299,9 @@ static bool check_services(const struct qb_settings *settings, struct qb_error *
                             "RABBITMQ_URL are; set all three, or none to run alone",
                             names[i]);
     }
-    if (count == 3) {
-        return qb_error_set(error, "DATABASE_URL, REDIS_URL, RABBITMQ_URL: this version runs "
-                                   "alone; unset the three to run on the embedded store");
+    if (count == 3 && settings->token_key_file[0] == '\0') {
+        return qb_error_set(error, "--token-key-file: not set; replicas share one token key, which "
+                                   "none of them makes (openssl rand -hex 32)");
     }
     return true;
 }

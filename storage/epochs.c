@@ -12,11 +12,11 @@
 static const struct {
     const char *name;
     const char *before;
-    const char *or_before; /* a leader that starts from the top finds its own state */
+    const char *or_before; /* a leader died there */
 } states[QB_EPOCH_STATES] = {
-    [QB_EPOCH_SEALING] = {"SEALING", "OPEN", "SEALING"},
-    [QB_EPOCH_REBUILDING] = {"REBUILDING", "SEALING", "REBUILDING"},
-    [QB_EPOCH_OPENING] = {"OPENING", "REBUILDING", "OPENING"},
+    [QB_EPOCH_SEALING] = {"SEALING", "OPEN", "OPENING"},
+    [QB_EPOCH_REBUILDING] = {"REBUILDING", "SEALING", "SEALING"},
+    [QB_EPOCH_OPENING] = {"OPENING", "REBUILDING", "REBUILDING"},
     [QB_EPOCH_OPEN] = {"OPEN", "OPENING", "OPENING"},
 };
 
@@ -96,9 +96,11 @@ static bool run(struct qb_sql_link *link, struct qb_statement *statement, const 
 bool qb_epochs_move(struct qb_sql_link *link, uint32_t epoch, enum qb_epoch_state to,
                     qb_time_us opened_us, struct qb_error *error)
 {
-    struct qb_statement *move =
-        qb_sql(link, "UPDATE recovery SET epoch = ?1, state = ?2, opened_us = ?3 "
-                     "WHERE (epoch = ?4 AND state = ?5) OR (epoch = ?1 AND state = ?6)");
+    /* A session that broke and came back holds no lock: it leads no longer. */
+    struct qb_statement *move = qb_sql(
+        link, "UPDATE recovery SET epoch = ?1, state = ?2, opened_us = ?3 WHERE epoch = ?4 AND "
+              "state IN (?5, ?6, ?2) AND EXISTS (SELECT 1 FROM pg_locks WHERE locktype = "
+              "'advisory' AND objid = " LEADER_LOCK " AND pid = pg_backend_pid() AND granted)");
 
     QB_ASSERT(to < QB_EPOCH_STATES);
     qb_bind_int(move, 1, epoch);
@@ -107,26 +109,30 @@ bool qb_epochs_move(struct qb_sql_link *link, uint32_t epoch, enum qb_epoch_stat
     qb_bind_int(move, 4, to == QB_EPOCH_OPENING ? (int64_t)epoch - 1 : epoch);
     qb_bind_text(move, 5, states[to].before);
     qb_bind_text(move, 6, states[to].or_before);
-    return run(link, move, "another leader has moved the epoch", error);
+    return run(link, move, "another leader has moved the epoch, or leads by now", error);
 }
 
-bool qb_epochs_drained(struct qb_sql_link *link, uint32_t epoch, unsigned shard,
+bool qb_epochs_drained(struct qb_sql_link *link, uint32_t epoch, unsigned shard, unsigned number,
                        struct qb_error *error)
 {
     struct qb_statement *add =
-        qb_sql(link, "INSERT INTO drained (epoch, shard) VALUES (?1, ?2) ON CONFLICT DO NOTHING");
+        qb_sql(link, "INSERT INTO drained (epoch, shard, number) VALUES (?1, ?2, ?3) ON CONFLICT "
+                     "DO NOTHING");
 
     qb_bind_int(add, 1, epoch);
     qb_bind_int(add, 2, shard);
+    qb_bind_int(add, 3, number);
     return run(link, add, NULL, error);
 }
 
-bool qb_epochs_drained_count(struct qb_sql_link *link, uint32_t epoch, unsigned *count,
-                             struct qb_error *error)
+bool qb_epochs_drained_count(struct qb_sql_link *link, uint32_t epoch, unsigned number,
+                             unsigned *count, struct qb_error *error)
 {
-    struct qb_statement *query = qb_sql(link, "SELECT count(*) FROM drained WHERE epoch = ?1");
+    struct qb_statement *query =
+        qb_sql(link, "SELECT count(*) FROM drained WHERE epoch = ?1 AND number = ?2");
 
     qb_bind_int(query, 1, epoch);
+    qb_bind_int(query, 2, number);
     QB_TRY(one_row(query, "no answer about drained shards", error));
     *count = (unsigned)qb_column_int(query, 0);
     qb_sql_end(query);

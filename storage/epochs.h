@@ -41,14 +41,15 @@ QB_MUST_USE bool qb_epochs_read(struct qb_sql_link *link, struct qb_epoch *epoch
 QB_MUST_USE bool qb_epochs_lead(struct qb_sql_link *link, bool *is_leader, struct qb_error *error);
 QB_MUST_USE bool qb_epochs_resign(struct qb_sql_link *link, struct qb_error *error);
 
-/* From one of the states before it to `to`. OPENING is of epoch + 1; `opened_us` is for OPEN.
- * False with `error` set also when somebody else has moved it. */
+/* By the leader: from one of the states before it to `to`. OPENING is of epoch + 1; `opened_us` is
+ * for OPEN. False with `error` set also when somebody else has moved it, or leads. */
 QB_MUST_USE bool qb_epochs_move(struct qb_sql_link *link, uint32_t epoch, enum qb_epoch_state to,
                                 qb_time_us opened_us, struct qb_error *error);
 
-/* A persister has met the last marker of a shard's queue: everything before it is applied. */
+/* A persister has met the `number`-th marker in a shard's queue: everything before it is applied.
+ */
 QB_MUST_USE bool qb_epochs_drained(struct qb_sql_link *link, uint32_t epoch, unsigned shard,
-                                   struct qb_error *error);
-/* How many shards are drained. */
-QB_MUST_USE bool qb_epochs_drained_count(struct qb_sql_link *link, uint32_t epoch, unsigned *count,
-                                         struct qb_error *error);
+                                   unsigned number, struct qb_error *error);
+/* In how many shards that was. */
+QB_MUST_USE bool qb_epochs_drained_count(struct qb_sql_link *link, uint32_t epoch, unsigned number,
+                                         unsigned *count, struct qb_error *error);

@@ -12,9 +12,10 @@
 #include "base/attributes.h"
 #include "storage/journal.h"
 
-#define QB_JOURNAL_MESSAGE_VERSION     1
-#define QB_JOURNAL_MESSAGE_VERSION_MAX 31 /* there will never be a higher one: texts begin there   \
-                                           */
+#define QB_JOURNAL_MESSAGE_VERSION 1
+#define QB_JOURNAL_MESSAGE_VERSION_MAX                                                             \
+    31 /* there will never be a higher one: texts begin there                                      \
+        */
 #define QB_JOURNAL_MESSAGE_HEAD_BYTES  10
 #define QB_JOURNAL_MESSAGE_ENTRY_BYTES 18 /* before each entry's own bytes */
 

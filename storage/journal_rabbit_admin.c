@@ -1,8 +1,10 @@
 #include "storage/journal_rabbit_admin.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/clock.h"
 #include "base/text.h"
 #include "storage/journal_rabbit_parts.h"
@@ -208,6 +210,34 @@ bool qb_journal_rabbit_mark(const struct qb_journal_rabbit_options *options, uin
     bool is_done = rabbit != NULL && mark(rabbit, options, epoch, number, error);
 
     qb_rabbit_free(&rabbit);
+    return is_done;
+}
+
+bool qb_journal_rabbit_put(const struct qb_journal_rabbit_options *options, unsigned shard,
+                           const struct qb_journal_item *items, size_t count,
+                           struct qb_error *error)
+{
+    const struct qb_journal_message message = {QB_JOURNAL_MESSAGE_ENTRIES, items[0].epoch,
+                                               (uint16_t)shard, (uint16_t)count};
+    char queue[NAME_BYTES];
+    size_t room = QB_JOURNAL_MESSAGE_HEAD_BYTES;
+
+    QB_ASSERT(count > 0 && count <= QB_JOURNAL_RABBIT_PUT_MAX);
+    for (size_t i = 0; i < count; i++) room += QB_JOURNAL_MESSAGE_ENTRY_BYTES + items[i].length;
+    uint8_t *bytes = malloc(room);
+    QB_ASSERT(bytes != NULL);
+    qb_journal_message_head(&message, bytes);
+    size_t length = QB_JOURNAL_MESSAGE_HEAD_BYTES;
+    for (size_t i = 0; i < count; i++) {
+        QB_ASSERT(items[i].epoch == items[0].epoch);
+        length += qb_journal_message_entry(&items[i], &bytes[length]);
+    }
+    qb_journal_rabbit_queue_name(options->prefix, shard, queue);
+    struct qb_rabbit *rabbit = connect_new(options, error);
+    bool is_done = rabbit != NULL && qb_rabbit_confirms(rabbit, error) &&
+                   publish_confirmed(rabbit, queue, bytes, length, error);
+    qb_rabbit_free(&rabbit);
+    free(bytes);
     return is_done;
 }
 

@@ -21,6 +21,13 @@ QB_MUST_USE bool qb_journal_rabbit_seal(const struct qb_journal_rabbit_options *
 QB_MUST_USE bool qb_journal_rabbit_mark(const struct qb_journal_rabbit_options *options,
                                         uint32_t epoch, unsigned number, struct qb_error *error);
 
+/* Publishes entries of one shard and one epoch past the routes, for a queue that was lost with what
+ * was in it: `count` is at most QB_JOURNAL_RABBIT_PUT_MAX. True: confirmed. */
+#define QB_JOURNAL_RABBIT_PUT_MAX 100
+QB_MUST_USE bool qb_journal_rabbit_put(const struct qb_journal_rabbit_options *options,
+                                       unsigned shard, const struct qb_journal_item *items,
+                                       size_t count, struct qb_error *error);
+
 /* Whether a queue is missing. False: the broker cannot be asked. */
 QB_MUST_USE bool qb_journal_rabbit_find(const struct qb_journal_rabbit_options *options,
                                         bool *is_missing, struct qb_error *error);

@@ -7,11 +7,12 @@ CREATE TABLE recovery (
 );
 INSERT INTO recovery VALUES (1, 0, 'SEALING', 0);
 
--- Shards whose queue was read to its last marker in a recovery of that epoch.
+-- Markers of a recovery that a persister has met, with all before them applied.
 CREATE TABLE drained (
   epoch BIGINT NOT NULL,
   shard SMALLINT NOT NULL,
-  PRIMARY KEY (epoch, shard)
+  number SMALLINT NOT NULL,
+  PRIMARY KEY (epoch, shard, number)
 );
 
 -- Entries of an epoch that came when it was over: nobody was told that they count.

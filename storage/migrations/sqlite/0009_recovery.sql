@@ -10,7 +10,8 @@ INSERT INTO recovery VALUES (1, 0, 'OPEN', 0);
 CREATE TABLE drained (
   epoch INTEGER NOT NULL,
   shard INTEGER NOT NULL,
-  PRIMARY KEY (epoch, shard)
+  number INTEGER NOT NULL,
+  PRIMARY KEY (epoch, shard, number)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE void_entries (
   id INTEGER PRIMARY KEY,

@@ -1,0 +1,76 @@
+#include "app/cluster.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+
+bool qb_settings_are_cluster(const struct qb_settings *settings)
+{
+    return settings->redis_url[0] != '\0';
+}
+
+static bool read_replicas(struct qb_cluster *cluster, struct qb_error *error)
+{
+    char text[QB_SETTING_TEXT_BYTES];
+    char *rest = NULL;
+
+    (void)snprintf(text, sizeof text, "%s", cluster->settings.database_replica_urls);
+    for (char *url = strtok_r(text, ",", &rest); url != NULL; url = strtok_r(NULL, ",", &rest)) {
+        if (cluster->replica_count == QB_DATABASE_REPLICAS_MAX) {
+            return qb_error_set(error, "DATABASE_REPLICA_URLS: more than %d",
+                                QB_DATABASE_REPLICAS_MAX);
+        }
+        struct qb_postgres *replica = qb_postgres_new(url, QB_POSTGRES_REPLICA, error);
+        if (replica == NULL) return qb_error_wrap(error, "DATABASE_REPLICA_URLS");
+        cluster->replicas[cluster->replica_count++] = replica;
+    }
+    return true;
+}
+
+static bool read(struct qb_cluster *cluster, struct qb_error *error)
+{
+    const struct qb_settings *s = &cluster->settings;
+    const char *coordinator =
+        s->redis_coordinator_url[0] != '\0' ? s->redis_coordinator_url : s->redis_url;
+
+    QB_TRY(qb_shard_addresses_read(s->redis_url, &cluster->redis, error));
+    QB_TRY(qb_shard_addresses_read(coordinator, &cluster->coordinator, error));
+    if (cluster->redis.count != cluster->coordinator.count) {
+        return qb_error_set(error, "REDIS_COORDINATOR_URL: as many shards as REDIS_URL, please");
+    }
+    cluster->primary = qb_postgres_new(s->database_url, QB_POSTGRES_PRIMARY, error);
+    if (cluster->primary == NULL) return qb_error_wrap(error, "DATABASE_URL");
+    QB_TRY(read_replicas(cluster, error));
+    cluster->journal = (struct qb_journal_rabbit_options){
+        .urls = s->rabbitmq_url,
+        .ca_file = s->rabbitmq_ca_file[0] != '\0' ? s->rabbitmq_ca_file : NULL,
+        .prefix = s->rabbitmq_prefix,
+        .shards = cluster->redis.count,
+        .waiting_bytes_max = (size_t)s->journal_waiting_bytes,
+        .queue_messages_max = (uint32_t)s->queue_messages_max,
+    };
+    return true;
+}
+
+struct qb_cluster *qb_cluster_new(const struct qb_settings *settings, struct qb_error *error)
+{
+    struct qb_cluster *cluster = calloc(1, sizeof *cluster);
+
+    QB_ASSERT(cluster != NULL);
+    cluster->settings = *settings;
+    if (!read(cluster, error)) qb_cluster_free(&cluster);
+    return cluster;
+}
+
+void qb_cluster_free(struct qb_cluster **cluster)
+{
+    struct qb_cluster *old = *cluster;
+
+    *cluster = NULL;
+    if (old == NULL) return;
+    for (size_t i = 0; i < old->replica_count; i++) qb_postgres_free(&old->replicas[i]);
+    qb_postgres_free(&old->primary);
+    free(old);
+}

@@ -1,0 +1,334 @@
+#include "app/recovery.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "app/recovery_rebuild.h"
+#include "app/recovery_republish.h"
+#include "app/redis_desk.h"
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "storage/journal_rabbit_admin.h"
+
+#define POLL_US       (250 * QB_MS_US)
+#define AGAIN_US      QB_SECOND_US
+/* Longer than a publisher may take for a confirm that counts (reliability.md P5, W). */
+#define SEAL_WAIT_US  (QB_JOURNAL_RABBIT_CONFIRM_US + QB_SECOND_US)
+#define MARK_WAIT_US  QB_SECOND_US
+#define REDIS_WAIT_US (5 * QB_SECOND_US)
+#define SAY_AGAIN_US  (5 * QB_SECOND_US)
+
+struct qb_recovery {
+    struct qb_recovery_options options;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool is_ending;
+    bool is_needed;
+    uint32_t needed_epoch;
+    const char *why;
+    /* the thread's own */
+    struct qb_sql_link *sql;
+    struct qb_store_link *link;
+    struct qb_redis_desk *desk;
+    uint32_t told_epoch; /* 0: none */
+    bool is_told_open;
+    bool is_tested;  /* the broker behaves */
+    int64_t said_us; /* when trouble was logged last */
+    int64_t step_us; /* when the step began */
+    const char *step;
+};
+
+/* Waits; true: it shall end. */
+static bool rest(struct qb_recovery *recovery, int64_t wait_us)
+{
+    struct timespec until;
+    int64_t until_us = qb_clock_mono_us() + wait_us;
+
+    until.tv_sec = (time_t)(until_us / QB_SECOND_US);
+    until.tv_nsec = (long)(until_us % QB_SECOND_US) * 1000;
+    (void)pthread_mutex_lock(&recovery->lock);
+    int failed = 0;
+    while (!recovery->is_ending && failed == 0) {
+        failed = pthread_cond_timedwait(&recovery->changed, &recovery->lock, &until);
+    }
+    bool is_ending = recovery->is_ending;
+    (void)pthread_mutex_unlock(&recovery->lock);
+    return is_ending;
+}
+
+static void begin_step(struct qb_recovery *recovery, const char *step)
+{
+    int64_t now_us = qb_clock_mono_us();
+
+    if (recovery->step != NULL) {
+        qb_log(QB_LOG_INFO, "recovery.step", QB_TEXT("step", recovery->step),
+               QB_INT("ms", (now_us - recovery->step_us) / QB_MS_US));
+    }
+    recovery->step = step;
+    recovery->step_us = now_us;
+}
+
+/* The route is closed, and what was under way has been confirmed or never will count. */
+static bool seal(struct qb_recovery *recovery, uint32_t epoch, struct qb_error *error)
+{
+    const struct qb_journal_rabbit_options *journal = &recovery->options.cluster->journal;
+    bool is_missing = false;
+
+    begin_step(recovery, "seal");
+    QB_TRY(qb_epochs_move(recovery->sql, epoch, QB_EPOCH_SEALING, 0, error));
+    QB_TRY(qb_journal_rabbit_find(journal, &is_missing, error));
+    if (is_missing) QB_TRY(qb_journal_rabbit_prepare(journal, epoch, error));
+    QB_TRY(qb_journal_rabbit_seal(journal, epoch, error));
+    begin_step(recovery, "wait");
+    if (rest(recovery, SEAL_WAIT_US)) return qb_error_set(error, "this replica ends");
+    if (!is_missing) return true;
+    begin_step(recovery, "republish");
+    struct qb_republish republish = {
+        .cluster = recovery->options.cluster,
+        .store = recovery->options.store->ops,
+        .link = recovery->link,
+        .desk = recovery->desk,
+    };
+    QB_TRY(qb_redis_desk_wait(recovery->desk, REDIS_WAIT_US, error));
+    QB_TRY(qb_republish_run(&republish, error));
+    qb_log(QB_LOG_INFO, "recovery.republished", QB_INT("entries", republish.entries));
+    return true;
+}
+
+/* Until persisters have met the marker in every queue: for as long as it takes. */
+static bool await_marker(struct qb_recovery *recovery, uint32_t epoch, unsigned number,
+                         struct qb_error *error)
+{
+    unsigned shards = recovery->options.cluster->redis.count;
+    int64_t said_us = qb_clock_mono_us();
+    unsigned count = 0;
+
+    for (;;) {
+        QB_TRY(qb_epochs_drained_count(recovery->sql, epoch, number, &count, error));
+        if (count >= shards) return true;
+        if (qb_clock_mono_us() - said_us > SAY_AGAIN_US) {
+            said_us = qb_clock_mono_us();
+            qb_log(QB_LOG_WARNING, "recovery.waits",
+                   QB_TEXT("for", "quickbid persist to read the queues to their end"),
+                   QB_INT("shards_read", count), QB_INT("shards", shards));
+        }
+        if (rest(recovery, 50 * QB_MS_US)) return qb_error_set(error, "this replica ends");
+    }
+}
+
+static bool drain(struct qb_recovery *recovery, uint32_t epoch, struct qb_error *error)
+{
+    const struct qb_journal_rabbit_options *journal = &recovery->options.cluster->journal;
+
+    begin_step(recovery, "mark");
+    QB_TRY(qb_journal_rabbit_mark(journal, epoch, 1, error));
+    QB_TRY(await_marker(recovery, epoch, 1, error));
+    /* What a lost reader held may come back behind the first marker, never behind the second. */
+    if (rest(recovery, MARK_WAIT_US)) return qb_error_set(error, "this replica ends");
+    QB_TRY(qb_journal_rabbit_mark(journal, epoch, 2, error));
+    begin_step(recovery, "drain");
+    QB_TRY(await_marker(recovery, epoch, 2, error));
+    return qb_epochs_move(recovery->sql, epoch, QB_EPOCH_REBUILDING, 0, error);
+}
+
+static bool open_next(struct qb_recovery *recovery, uint32_t epoch, struct qb_error *error)
+{
+    const struct qb_cluster *cluster = recovery->options.cluster;
+    struct qb_rebuild rebuild = {
+        .desk = recovery->desk,
+        .store = recovery->options.store->ops,
+        .link = recovery->link,
+        .ring_entries = recovery->options.ring_entries,
+    };
+    qb_time_us opened_us = 0;
+
+    begin_step(recovery, "rebuild");
+    QB_TRY(qb_redis_desk_wait(recovery->desk, REDIS_WAIT_US, error));
+    QB_TRY(qb_rebuild_run(&rebuild, error));
+    qb_log(QB_LOG_INFO, "recovery.rebuilt", QB_INT("auctions", rebuild.auctions),
+           QB_INT("entries", rebuild.entries));
+    begin_step(recovery, "open");
+    QB_TRY(qb_epochs_move(recovery->sql, epoch + 1, QB_EPOCH_OPENING, 0, error));
+    QB_TRY(qb_journal_rabbit_prepare(&cluster->journal, epoch + 1, error));
+    for (unsigned i = 0; i < cluster->redis.count; i++) {
+        QB_TRY(qb_redis_desk_open(recovery->desk, i, epoch + 1, error));
+    }
+    QB_TRY(qb_rebuild_now_us(&rebuild, &opened_us, error));
+    return qb_epochs_move(recovery->sql, epoch + 1, QB_EPOCH_OPEN, opened_us, error);
+}
+
+/* From the top, or from where a leader before us got to. */
+static bool run_steps(struct qb_recovery *recovery, const struct qb_epoch *found,
+                      struct qb_error *error)
+{
+    if (!recovery->is_tested) {
+        begin_step(recovery, "test the broker");
+        QB_TRY(qb_journal_rabbit_self_test(&recovery->options.cluster->journal, error));
+        recovery->is_tested = true;
+    }
+    if (recovery->desk == NULL) {
+        recovery->desk = qb_redis_desk_new(&recovery->options.cluster->coordinator, error);
+        if (recovery->desk == NULL) return false;
+    }
+    if (found->epoch == 0) { /* the first of all: nothing was ever published */
+        if (found->state != QB_EPOCH_REBUILDING)
+            QB_TRY(qb_epochs_move(recovery->sql, 0, QB_EPOCH_REBUILDING, 0, error));
+    } else if (found->state != QB_EPOCH_REBUILDING) {
+        QB_TRY(seal(recovery, found->epoch, error));
+        QB_TRY(drain(recovery, found->epoch, error));
+    }
+    return open_next(recovery, found->epoch, error);
+}
+
+static void complain(struct qb_recovery *recovery, const char *what, const struct qb_error *error)
+{
+    int64_t now_us = qb_clock_mono_us();
+
+    if (now_us - recovery->said_us < SAY_AGAIN_US) return;
+    recovery->said_us = now_us;
+    qb_log(QB_LOG_ERROR, "recovery.failed", QB_TEXT("step", what), QB_TEXT("error", error->text));
+}
+
+static void lead(struct qb_recovery *recovery, const char *why)
+{
+    struct qb_error error = {""};
+    struct qb_epoch found;
+    bool is_leader = false;
+    int64_t began_us = qb_clock_mono_us();
+
+    if (!qb_epochs_lead(recovery->sql, &is_leader, &error) || !is_leader) return;
+    /* Read again: another may have led until now. */
+    if (qb_epochs_read(recovery->sql, &found, &error) &&
+        (found.state != QB_EPOCH_OPEN || recovery->is_needed)) {
+        qb_log(QB_LOG_WARNING, "recovery.begins", QB_INT("epoch", found.epoch),
+               QB_TEXT("state", qb_epoch_state_name((enum qb_epoch_state)found.state)),
+               QB_TEXT("why", why));
+        qb_metric_set(QB_METRIC_recovery_leading, NULL, 1);
+        recovery->step = NULL;
+        bool is_done = run_steps(recovery, &found, &error);
+        if (is_done) begin_step(recovery, NULL);
+        int64_t took_us = qb_clock_mono_us() - began_us;
+        qb_metric_set(QB_METRIC_recovery_leading, NULL, 0);
+        if (is_done) {
+            qb_metric_observe(QB_METRIC_recovery_us, took_us);
+            qb_metric_add(QB_METRIC_recoveries_total, NULL, 1);
+            qb_log(QB_LOG_WARNING, "recovery.done", QB_INT("epoch", found.epoch + 1),
+                   QB_INT("ms", took_us / QB_MS_US));
+        } else {
+            complain(recovery, recovery->step != NULL ? recovery->step : "begin", &error);
+        }
+    }
+    bool is_free = qb_epochs_resign(recovery->sql, &error);
+    if (!is_free) complain(recovery, "resign", &error); /* its session ends some time */
+}
+
+/* What the row says, for this replica. */
+static void follow(struct qb_recovery *recovery, const struct qb_epoch *epoch)
+{
+    bool is_open = epoch->state == QB_EPOCH_OPEN;
+
+    if (is_open && (!recovery->is_told_open || recovery->told_epoch != epoch->epoch)) {
+        recovery->is_told_open = true;
+        recovery->told_epoch = epoch->epoch;
+        recovery->options.opened(recovery->options.context, epoch);
+    } else if (!is_open && recovery->is_told_open) {
+        recovery->is_told_open = false;
+        recovery->options.suspended(recovery->options.context);
+    }
+}
+
+/* Whether somebody asked for a recovery of this very epoch; of an older one it has been. */
+static bool is_asked_for(struct qb_recovery *recovery, uint32_t epoch, const char **why)
+{
+    (void)pthread_mutex_lock(&recovery->lock);
+    if (recovery->is_needed && recovery->needed_epoch != epoch) recovery->is_needed = false;
+    bool is_needed = recovery->is_needed;
+    *why = is_needed ? recovery->why : "the epoch is not open";
+    (void)pthread_mutex_unlock(&recovery->lock);
+    return is_needed;
+}
+
+static bool connect(struct qb_recovery *recovery, struct qb_error *error)
+{
+    if (recovery->sql == NULL) {
+        recovery->sql = qb_postgres_open(recovery->options.cluster->primary, error);
+    }
+    if (recovery->sql != NULL && recovery->link == NULL) {
+        recovery->link = recovery->options.store->ops->open(recovery->options.store, error);
+    }
+    return recovery->sql != NULL && recovery->link != NULL;
+}
+
+static void *run(void *argument)
+{
+    struct qb_recovery *recovery = argument;
+    int64_t wait_us = 0;
+
+    while (!rest(recovery, wait_us)) {
+        struct qb_error error = {""};
+        struct qb_epoch epoch;
+        const char *why = NULL;
+        wait_us = POLL_US;
+        if (!connect(recovery, &error) || !qb_epochs_read(recovery->sql, &epoch, &error)) {
+            complain(recovery, "read the epoch", &error);
+            wait_us = AGAIN_US;
+            continue;
+        }
+        follow(recovery, &epoch);
+        if (!is_asked_for(recovery, epoch.epoch, &why) && epoch.state == QB_EPOCH_OPEN) continue;
+        lead(recovery, why);
+        wait_us = 50 * QB_MS_US;
+    }
+    return NULL;
+}
+
+struct qb_recovery *qb_recovery_new(const struct qb_recovery_options *options)
+{
+    struct qb_recovery *recovery = calloc(1, sizeof *recovery);
+    pthread_condattr_t attributes;
+
+    QB_ASSERT(recovery != NULL);
+    recovery->options = *options;
+    (void)pthread_mutex_init(&recovery->lock, NULL);
+    (void)pthread_condattr_init(&attributes);
+    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&recovery->changed, &attributes);
+    (void)pthread_condattr_destroy(&attributes);
+    int failed = pthread_create(&recovery->thread, NULL, run, recovery);
+    QB_ASSERT(failed == 0);
+    return recovery;
+}
+
+void qb_recovery_free(struct qb_recovery **recovery)
+{
+    struct qb_recovery *old = *recovery;
+
+    *recovery = NULL;
+    if (old == NULL) return;
+    (void)pthread_mutex_lock(&old->lock);
+    old->is_ending = true;
+    (void)pthread_cond_signal(&old->changed);
+    (void)pthread_mutex_unlock(&old->lock);
+    (void)pthread_join(old->thread, NULL);
+    qb_redis_desk_free(&old->desk);
+    if (old->link != NULL) old->options.store->ops->close(&old->link);
+    qb_sql_close(&old->sql);
+    (void)pthread_cond_destroy(&old->changed);
+    (void)pthread_mutex_destroy(&old->lock);
+    free(old);
+}
+
+void qb_recovery_need(struct qb_recovery *recovery, uint32_t epoch, const char *why)
+{
+    (void)pthread_mutex_lock(&recovery->lock);
+    if (!recovery->is_needed) {
+        recovery->is_needed = true;
+        recovery->needed_epoch = epoch;
+        recovery->why = why;
+    }
+    (void)pthread_mutex_unlock(&recovery->lock);
+}

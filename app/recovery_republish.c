@@ -1,0 +1,126 @@
+#include "app/recovery_republish.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "bidding/entry.h"
+#include "storage/journal_rabbit_admin.h"
+
+#define PAGE QB_JOURNAL_RABBIT_PUT_MAX
+
+struct ids {
+    qb_id *list;
+    size_t count;
+};
+
+static void take_ids(void *context, const struct qb_redis_reply *reply)
+{
+    struct ids *ids = context;
+
+    ids->list = calloc(qb_redis_count(reply) + 1, sizeof *ids->list);
+    QB_ASSERT(ids->list != NULL);
+    for (size_t i = 0; i < qb_redis_count(reply); i++) {
+        size_t length = 0;
+        const char *hex = qb_redis_text(qb_redis_item(reply, i), &length);
+        ids->list[ids->count++] = strtoull(hex, NULL, 16);
+    }
+}
+
+/* A page of a stream. */
+struct page {
+    struct qb_journal_item items[PAGE];
+    uint8_t bytes[PAGE][QB_ENTRY_BYTES_MAX];
+    size_t count;
+};
+
+/* Entries of a message are of one epoch: the page ends where that changes. */
+static void take_page(void *context, const struct qb_redis_reply *reply)
+{
+    struct page *page = context;
+
+    page->count = 0;
+    for (size_t i = 0; i < qb_redis_count(reply) && i < PAGE; i++) {
+        const struct qb_redis_reply *fields = qb_redis_item(qb_redis_item(reply, i), 1);
+        struct qb_journal_item *item = &page->items[page->count];
+        struct qb_entry entry;
+        struct qb_rules rules;
+        size_t length = 0;
+        const char *bytes = qb_redis_text(qb_redis_item(fields, 1), &length);
+        if (length > QB_ENTRY_BYTES_MAX) return;
+        if (!qb_entry_decode((const uint8_t *)bytes, length, &entry, &rules)) return;
+        if (page->count > 0 && entry.epoch != page->items[0].epoch) return;
+        (void)memcpy(page->bytes[page->count], bytes, length);
+        *item = (struct qb_journal_item){.auction = entry.auction,
+                                         .seq = entry.seq,
+                                         .epoch = entry.epoch,
+                                         .bytes = page->bytes[page->count],
+                                         .length = length};
+        page->count++;
+    }
+}
+
+static bool put_auction(struct qb_republish *republish, unsigned shard, qb_id auction,
+                        struct page *page, struct qb_error *error)
+{
+    struct qb_words words = {0};
+    struct qb_lot lot;
+    uint64_t seq = 0;
+
+    enum qb_store_result result = republish->store->state(republish->link, auction, &lot, error);
+    if (result == QB_STORE_FAILED) return false;
+    if (result == QB_STORE_OK) seq = lot.seq;
+    bool is_good = true;
+    do {
+        char from[32];
+        (void)snprintf(from, sizeof from, "%" PRIu64 "-0", seq + 1);
+        qb_words_clear(&words);
+        qb_words_string(&words, "XRANGE");
+        qb_words_auction_key(&words, shard, auction, "stream");
+        qb_words_string(&words, from);
+        qb_words_string(&words, "+");
+        qb_words_string(&words, "COUNT");
+        qb_words_int(&words, PAGE);
+        page->count = 0;
+        is_good = qb_redis_desk_ask(republish->desk, shard, &words, take_page, page, error);
+        if (!is_good || page->count == 0) break;
+        is_good = qb_journal_rabbit_put(&republish->cluster->journal, shard, page->items,
+                                        page->count, error);
+        seq = page->items[page->count - 1].seq;
+        republish->entries += page->count;
+    } while (is_good);
+    qb_words_fini(&words);
+    return is_good;
+}
+
+static bool put_shard(struct qb_republish *republish, unsigned shard, struct page *page,
+                      struct qb_error *error)
+{
+    struct qb_words words = {0};
+    struct ids ids = {0};
+
+    qb_words_string(&words, "SMEMBERS");
+    qb_words_shard_key(&words, shard, "live");
+    bool is_good = qb_redis_desk_ask(republish->desk, shard, &words, take_ids, &ids, error);
+    for (size_t i = 0; is_good && i < ids.count; i++) {
+        is_good = put_auction(republish, shard, ids.list[i], page, error);
+    }
+    free(ids.list);
+    qb_words_fini(&words);
+    return is_good;
+}
+
+bool qb_republish_run(struct qb_republish *republish, struct qb_error *error)
+{
+    struct page *page = malloc(sizeof *page);
+    bool is_good = true;
+
+    QB_ASSERT(page != NULL);
+    for (unsigned i = 0; is_good && i < republish->cluster->redis.count; i++) {
+        is_good = put_shard(republish, i, page, error);
+    }
+    free(page);
+    return is_good;
+}

@@ -1,0 +1,133 @@
+/*
+ * A replica of a cluster: its ledgers and bus on Redis, and how recovery reaches its threads.
+ */
+#include <stdlib.h>
+
+#include "app/replica_parts.h"
+#include "base/assert.h"
+#include "base/log.h"
+#include "pubsub/bus_redis.h"
+#include "storage/journal_rabbit.h"
+#include "storage/ledger_redis.h"
+
+#define MARKS_MAX        10000
+#define HEARD_PER_TICKET 2
+
+struct qb_bus *qb_replica_bus_redis(struct qb_replica *replica, struct qb_error *error)
+{
+    const struct qb_cluster *cluster = replica->data.cluster;
+    const struct qb_bus_redis_options options = {
+        .addresses = cluster->redis.list,
+        .shards = cluster->redis.count,
+        .name = "quickbid-bus",
+    };
+
+    return qb_bus_redis_new(&options, error);
+}
+
+struct qb_ledger *qb_replica_ledger_redis(struct qb_io *io, struct qb_error *error)
+{
+    struct qb_replica *replica = io->replica;
+    const struct qb_cluster *cluster = replica->data.cluster;
+    const struct qb_ledger_redis_options options = {
+        .loop = qb_loop_uv(io->loop),
+        .addresses = cluster->redis.list,
+        .name = "quickbid-ledger",
+        .shards = cluster->redis.count,
+        .must_be_safe = true,
+        .mailbox = qb_loop_mailbox(io->loop),
+        .marks_max = MARKS_MAX,
+        .unconfirmed_max = (uint64_t)replica->settings.unconfirmed_max * 2,
+    };
+
+    return qb_ledger_redis_new(&options, error);
+}
+
+static bool is_stuck(void *context, uint32_t *retry_after_ms)
+{
+    const struct qb_replica *replica = context;
+
+    return qb_journal_rabbit_is_open(replica->data.journal, retry_after_ms);
+}
+
+static void fenced(void *context, uint32_t epoch)
+{
+    const struct qb_replica *replica = context;
+
+    if (replica->recovery == NULL) return; /* it is being told to by recovery, or ends */
+    qb_recovery_need(replica->recovery, epoch,
+                     "Redis is not the one that this epoch was opened in");
+}
+
+void qb_replica_cluster_options(struct qb_replica *replica, struct qb_runners_options *options)
+{
+    options->heard_max = options->commands_max * HEARD_PER_TICKET;
+    options->is_suspended = true;
+    options->ledger_turn = qb_ledger_redis_turn;
+    options->ledger_wake_us = qb_ledger_redis_wake_us;
+    options->is_stuck = is_stuck;
+    options->fenced = fenced;
+    options->cluster = replica;
+}
+
+struct opening {
+    struct qb_io *io;
+    uint32_t epoch;
+};
+
+static void open_here(void *context, void *message)
+{
+    struct opening *opening = message;
+
+    (void)context;
+    qb_ledger_redis_open(qb_runner_ledger(opening->io->runner), opening->epoch);
+    free(opening);
+}
+
+static void suspend_here(void *context, void *message)
+{
+    struct qb_io *io = context;
+
+    (void)message;
+    qb_ledger_redis_suspend(qb_runner_ledger(io->runner));
+}
+
+static void opened(void *context, const struct qb_epoch *epoch)
+{
+    struct qb_replica *replica = context;
+
+    qb_log(QB_LOG_INFO, "epoch.open", QB_INT("epoch", epoch->epoch));
+    qb_journal_rabbit_set_epoch(replica->data.journal, epoch->epoch);
+    qb_runners_opened(replica->runners, epoch->opened_us);
+    for (unsigned i = 0; i < replica->io_count; i++) {
+        struct opening *opening = calloc(1, sizeof *opening);
+        QB_ASSERT(opening != NULL);
+        *opening = (struct opening){&replica->io[i], epoch->epoch};
+        qb_mailbox_post_answer(qb_loop_mailbox(replica->io[i].loop), open_here, NULL, opening);
+    }
+}
+
+static void suspended(void *context)
+{
+    struct qb_replica *replica = context;
+
+    qb_log(QB_LOG_WARNING, "bidding.suspended", QB_TEXT("why", "a recovery has begun"));
+    for (unsigned i = 0; i < replica->io_count; i++) {
+        qb_mailbox_post_answer(qb_loop_mailbox(replica->io[i].loop), suspend_here, &replica->io[i],
+                               NULL);
+    }
+}
+
+void qb_replica_begin_recovery(struct qb_replica *replica)
+{
+    const struct qb_recovery_options options = {
+        .cluster = replica->data.cluster,
+        .store = replica->data.store,
+        .ring_entries = (uint32_t)replica->settings.ring_entries,
+        .opened = opened,
+        .suspended = suspended,
+        .context = replica,
+    };
+
+    replica->recovery = qb_recovery_new(&options);
+}
