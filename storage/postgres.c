@@ -169,7 +169,7 @@ static void bind_text(struct qb_statement *statement, int at, const char *text)
     struct parameter *parameter = bind(statement, at, TYPE_TEXT);
 
     parameter->value = text;
-    parameter->length = (int)strlen(text);
+    parameter->length = text != NULL ? (int)strlen(text) : 0;
 }
 
 static void bind_blob(struct qb_statement *statement, int at, const void *bytes, size_t length)
@@ -177,7 +177,7 @@ static void bind_blob(struct qb_statement *statement, int at, const void *bytes,
     struct parameter *parameter = bind(statement, at, TYPE_BYTES);
 
     QB_ASSERT(length <= INT32_MAX);
-    parameter->value = bytes != NULL ? bytes : "";
+    parameter->value = bytes;
     parameter->length = (int)length;
 }
 

@@ -85,7 +85,8 @@ int64_t qb_sql_changes(struct qb_sql_link *link);
  * as of a disk that cannot be read, is the one of its first step; the next use tries again. */
 struct qb_statement *qb_sql(struct qb_sql_link *link, const char *sql);
 
-/* Parameters from 1. Texts and blobs are borrowed until the statement is used again. */
+/* Parameters, in order from 1. Texts and blobs are borrowed until the statement is used again; a
+ * null pointer is the database's null. */
 void qb_bind_int(struct qb_statement *statement, int at, int64_t value);
 void qb_bind_text(struct qb_statement *statement, int at, const char *text);
 void qb_bind_blob(struct qb_statement *statement, int at, const void *bytes, size_t length);
