@@ -57,22 +57,29 @@ static bool is_in_hand(const struct qb_spans *spans, uint64_t seq, int64_t now_u
     return false;
 }
 
-/* Moves the seqs up to `seq` to the marks. */
-static void move_up_to(struct qb_spans *from, uint64_t seq, struct qb_spans *marks)
+void qb_spans_drop(struct qb_spans *spans, uint64_t seq)
 {
     size_t left = 0;
 
+    for (size_t i = 0; i < spans->count; i++) {
+        struct qb_span run = spans->list[i];
+        if (run.last <= seq) continue;
+        if (run.first <= seq) run.first = seq + 1;
+        spans->list[left++] = run;
+    }
+    spans->count = left;
+}
+
+/* Moves the seqs up to `seq` to the marks. */
+static void move_up_to(struct qb_spans *from, uint64_t seq, struct qb_spans *marks)
+{
     for (size_t i = 0; i < from->count; i++) {
         struct qb_span run = from->list[i];
-        if (run.first <= seq) {
-            struct qb_span done = run;
-            if (done.last > seq) done.last = seq;
-            add_run(marks, done);
-            run.first = seq + 1;
-        }
-        if (run.first <= run.last) from->list[left++] = run;
+        if (run.first > seq) continue;
+        if (run.last > seq) run.last = seq;
+        add_run(marks, run);
     }
-    from->count = left;
+    qb_spans_drop(from, seq);
 }
 
 static void make_dirty(struct qb_track *track)
@@ -275,6 +282,7 @@ static void take_sweep(struct qb_ask *ask, enum qb_answer_kind kind,
         struct qb_track *track = qb_track_make(ledger, auction);
         qb_track_hold(track);
         bool is_any = false;
+        qb_track_set_durable(track, piece.durable);
         while (qb_ask_is_current(ask) && qb_piece_next(&piece, &entry, &entry_length)) {
             if (tell_orphan(track, entry, entry_length)) is_any = true;
         }

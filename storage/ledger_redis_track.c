@@ -66,7 +66,7 @@ void qb_track_follow(struct qb_track *track, uint64_t told, uint64_t durable)
     if (track->serial == 0) track->serial = ++track->ledger->serial;
     track->told = told;
     if (track->newest < told) track->newest = told;
-    track->durable = durable;
+    if (track->durable < durable) track->durable = durable;
     track->durable_told = durable < told ? durable : told;
 }
 
@@ -168,7 +168,10 @@ static void tell_durable(struct qb_track *track)
 
 void qb_track_set_durable(struct qb_track *track, uint64_t seq)
 {
-    if (seq > track->durable) track->durable = seq;
+    if (seq <= track->durable) return;
+    track->durable = seq;
+    qb_spans_drop(&track->own, seq); /* whoever made them so */
+    qb_spans_drop(&track->orphans, seq);
 }
 
 /* Tells what can be told now. */

@@ -33,10 +33,9 @@ static const struct {
 };
 
 static const char *const forms[] = {
-    [ID] = SCHEMA("Id"),           [AMOUNT] = SCHEMA("PositiveAmount"),
-    [CURRENCY] = SCHEMA("Currency"), [KEY] = SCHEMA("Key"),
-    [TOKEN] = SCHEMA("Token"),     [COUNT32] = SCHEMA("Epoch"),
-    [COUNT64] = SCHEMA("Seq"),     [REASON] = SCHEMA("RetractReason"),
+    [ID] = SCHEMA("Id"),       [AMOUNT] = SCHEMA("PositiveAmount"), [CURRENCY] = SCHEMA("Currency"),
+    [KEY] = SCHEMA("Key"),     [TOKEN] = SCHEMA("Token"),           [COUNT32] = SCHEMA("Epoch"),
+    [COUNT64] = SCHEMA("Seq"), [REASON] = SCHEMA("RetractReason"),
 };
 
 static void required_json(struct qb_text *text, size_t command)
