@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/journal_options.h"
 #include "base/assert.h"
 
 bool qb_settings_are_cluster(const struct qb_settings *settings)
@@ -43,14 +44,8 @@ static bool read(struct qb_cluster *cluster, struct qb_error *error)
     cluster->primary = qb_postgres_new(s->database_url, QB_POSTGRES_PRIMARY, error);
     if (cluster->primary == NULL) return qb_error_wrap(error, "DATABASE_URL");
     QB_TRY(read_replicas(cluster, error));
-    cluster->journal = (struct qb_journal_rabbit_options){
-        .urls = s->rabbitmq_url,
-        .ca_file = s->rabbitmq_ca_file[0] != '\0' ? s->rabbitmq_ca_file : NULL,
-        .prefix = s->rabbitmq_prefix,
-        .shards = cluster->redis.count,
-        .waiting_bytes_max = (size_t)s->journal_waiting_bytes,
-        .queue_messages_max = (uint32_t)s->queue_messages_max,
-    };
+    cluster->journal = qb_journal_options(s, cluster->redis.count);
+    cluster->journal.queue_messages_max = (uint32_t)s->queue_messages_max;
     return true;
 }
 

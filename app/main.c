@@ -40,31 +40,54 @@ static int later(const struct qb_settings *settings, const char *argument)
 {
     (void)settings;
     (void)argument;
-    (void)fprintf(stderr, "quickbid: this command belongs to a cluster, and this version runs "
-                          "alone: use `quickbid serve`\n");
+    (void)fprintf(stderr, "quickbid: this command is not part of this version\n");
     return EXIT_USAGE;
 }
 
+/* What a command makes of Postgres, Redis and RabbitMQ in the settings. */
+enum services { ANY, NEEDED, ALONE };
+
 /* Every command, in the order of --help. */
 static const struct command {
+    enum services services;
     const char *name;
     const char *argument; /* shown in --help; null: none */
     int (*run)(const struct qb_settings *settings, const char *argument);
     const char *help;
 } commands[] = {
-    {"serve", NULL, qb_serve, "Serve auctions until SIGTERM."},
-    {"seed", "--demo", qb_seed, "Fill an empty data folder with demo accounts and auctions."},
-    {"replay", "AUCTION", qb_replay, "Decide an auction again from its ledger and tell its story."},
-    {"cases", "FILE", cases, "Run worked auction cases (quickbid-auction-cases/1)."},
-    {"migrate", NULL, qb_migrate_command, "Bring the data folder's database up to this version."},
-    {"health", NULL, qb_health, "Ask the server on this machine whether it lives; for probes."},
-    {"docs", "PART", docs,
+    {ANY, "serve", NULL, qb_serve, "Serve auctions until SIGTERM."},
+    {ALONE, "seed", "--demo", qb_seed,
+     "Fill an empty data folder with demo accounts and auctions."},
+    {ALONE, "replay", "AUCTION", qb_replay,
+     "Decide an auction again from its ledger and tell its story."},
+    {ANY, "cases", "FILE", cases, "Run worked auction cases (quickbid-auction-cases/1)."},
+    {ANY, "migrate", NULL, qb_migrate_command,
+     "Bring the data folder's database up to this version."},
+    {ANY, "health", NULL, qb_health,
+     "Ask the server on this machine whether it lives; for probes."},
+    {ANY, "docs", "PART", docs,
      "Print generated docs: settings, metrics, protocol, refusals, closes, routes, openapi, "
      "asyncapi."},
-    {"persist", NULL, later, "Write confirmed entries to Postgres (cluster)."},
-    {"preflight", NULL, later, "Check an installation before its launch (cluster)."},
-    {"version", NULL, version, "Print the version."},
+    {NEEDED, "persist", NULL, later, "Write confirmed entries to Postgres (cluster)."},
+    {NEEDED, "preflight", NULL, later, "Check an installation before its launch (cluster)."},
+    {ANY, "version", NULL, version, "Print the version."},
 };
+
+static bool check_services(const struct command *command, const struct qb_settings *settings,
+                           struct qb_error *error)
+{
+    bool are_there = qb_settings_have_services(settings);
+
+    if (command->services == NEEDED && !are_there) {
+        return qb_error_set(error, "this command belongs to a cluster: set DATABASE_URL, REDIS_URL "
+                                   "and RABBITMQ_URL; a server that runs alone needs none of it");
+    }
+    if (command->services == ALONE && are_there) {
+        return qb_error_set(error, "this command works on the embedded database: unset "
+                                   "DATABASE_URL, REDIS_URL and RABBITMQ_URL");
+    }
+    return true;
+}
 
 static void usage(FILE *out)
 {
@@ -119,6 +142,10 @@ int main(int argument_count, char **arguments)
     }
     if (!qb_settings_read(&settings, argument_count - at, &arguments[at], environ, &error)) {
         (void)fprintf(stderr, "quickbid: settings: %s\n", error.text);
+        return EXIT_USAGE;
+    }
+    if (!check_services(command, &settings, &error)) {
+        (void)fprintf(stderr, "quickbid %s: %s\n", name, error.text);
         return EXIT_USAGE;
     }
     int level = qb_log_level_parse(settings.log_level);

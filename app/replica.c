@@ -322,6 +322,10 @@ static bool open_replica(struct qb_replica *replica, struct qb_error *error)
 
     QB_TRY(qb_settings_are_cluster(s) ? qb_data_open_cluster(data, s, error)
                                       : qb_data_open(data, s, error));
+    if (data->cluster != NULL && s->token_key_file[0] == '\0') {
+        return qb_error_set(error, "--token-key-file: not set; replicas of a cluster share one "
+                                   "token key, which none of them makes (openssl rand -hex 32)");
+    }
     replica->keys = s->token_key_file[0] != '\0'
                         ? qb_token_keys_open_shared(s->token_key_file, error)
                         : qb_token_keys_open(s->data_dir, error);

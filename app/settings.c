@@ -299,10 +299,6 @@ static bool check_services(const struct qb_settings *settings, struct qb_error *
                             "RABBITMQ_URL are; set all three, or none to run alone",
                             names[i]);
     }
-    if (count == 3 && settings->token_key_file[0] == '\0') {
-        return qb_error_set(error, "--token-key-file: not set; replicas share one token key, which "
-                                   "none of them makes (openssl rand -hex 32)");
-    }
     return true;
 }
 
@@ -326,6 +322,11 @@ bool qb_settings_read(struct qb_settings *settings, int argument_count, char *co
                             settings->log_level);
     }
     return check_services(settings, error);
+}
+
+bool qb_settings_have_services(const struct qb_settings *settings)
+{
+    return settings->database_url[0] != '\0'; /* and so the others: see check_services */
 }
 
 bool qb_settings_number(const struct qb_settings *settings, const char *name, int64_t *number)

@@ -36,6 +36,9 @@ QB_MUST_USE bool qb_settings_read(struct qb_settings *settings, int argument_cou
                                   char *const *arguments, char *const *environment,
                                   struct qb_error *error);
 
+/* Whether Postgres, Redis and RabbitMQ are named; they are so together. */
+QB_MUST_USE bool qb_settings_have_services(const struct qb_settings *settings);
+
 /* The value of a setting that is a number. False: there is none of that name. */
 QB_MUST_USE bool qb_settings_number(const struct qb_settings *settings, const char *name,
                                     int64_t *number);

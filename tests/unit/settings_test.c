@@ -89,6 +89,13 @@ QB_TEST(services_are_set_together_or_not_at_all)
     QB_EXPECT(strstr(error.text, "DATABASE_URL: not set") != NULL, "names the missing one");
     QB_EXPECT(!read_with("--redis-url redis://secret", NULL), "a secret is no flag");
     QB_EXPECT(strstr(error.text, "secret@") == NULL, "and is not repeated");
+    char variables[3][64] = {"DATABASE_URL=postgresql://db", "REDIS_URL=redis://r0,redis://r1",
+                             "RABBITMQ_URL=amqp://mq"};
+    char *environment[] = {variables[0], variables[1], variables[2], NULL};
+    QB_EXPECT(qb_settings_read(&settings, 0, NULL, environment, &error), error.text);
+    QB_EXPECT(qb_settings_have_services(&settings), "all three");
+    QB_EXPECT(read_with(NULL, NULL), error.text);
+    QB_EXPECT(!qb_settings_have_services(&settings), "none");
 }
 
 QB_TEST(what_kubernetes_injects_is_no_mistake)
