@@ -34,12 +34,22 @@ static void add_record(void *context, uint32_t lot, const struct qb_bid_record *
     qb_home_record(runner->lots[lot], record);
 }
 
+/* A notice that came from another process has no WebSocket header yet. */
+static void notify(struct qb_runner *runner, qb_id user, const struct qb_frame *frame)
+{
+    struct qb_frame *sealed = qb_edge_seal((const char *)frame->bytes, frame->length);
+
+    sealed->is_protected = frame->is_protected;
+    qb_edge_notify(runner->edge, user, sealed);
+    qb_frame_free(&sealed);
+}
+
 static void heard(void *context, struct qb_topic topic, uint64_t seq, struct qb_frame *frame)
 {
     struct qb_runner *runner = context;
 
     if (topic.kind == QB_TOPIC_USER)
-        qb_edge_notify(runner->edge, topic.id, frame);
+        notify(runner, topic.id, frame);
     else if (topic.kind == QB_TOPIC_LOG)
         qb_ledger_fed(runner->ledger, topic.id, frame->bytes, frame->length);
     else
