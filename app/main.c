@@ -9,6 +9,7 @@
 #include "app/docs.h"
 #include "app/health.h"
 #include "app/migrate_command.h"
+#include "app/persist.h"
 #include "app/replay.h"
 #include "app/seed.h"
 #include "app/serve.h"
@@ -68,7 +69,7 @@ static const struct command {
     {ANY, "docs", "PART", docs,
      "Print generated docs: settings, metrics, protocol, refusals, closes, routes, openapi, "
      "asyncapi."},
-    {NEEDED, "persist", NULL, later, "Write confirmed entries to Postgres (cluster)."},
+    {NEEDED, "persist", NULL, qb_persist, "Write confirmed entries to Postgres (cluster)."},
     {NEEDED, "preflight", NULL, later, "Check an installation before its launch (cluster)."},
     {ANY, "version", NULL, version, "Print the version."},
 };

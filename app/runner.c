@@ -15,6 +15,7 @@ struct qb_runners *qb_runners_new(const struct qb_runners_options *options)
 
     QB_ASSERT(all != NULL);
     all->options = *options;
+    qb_metric_set(QB_METRIC_ledger_open, NULL, !options->is_suspended);
     all->runners = calloc(options->threads, sizeof *all->runners);
     QB_ASSERT(all->runners != NULL);
     return all;

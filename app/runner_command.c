@@ -124,6 +124,7 @@ void qb_runners_suspend(struct qb_runner *runner, bool is_suspended)
     if (is_suspended && !runner->is_suspended) (void)atomic_fetch_add(&runner->all->suspended, 1);
     if (!is_suspended && runner->is_suspended) (void)atomic_fetch_sub(&runner->all->suspended, 1);
     runner->is_suspended = is_suspended;
+    qb_metric_set(QB_METRIC_ledger_open, NULL, atomic_load(&runner->all->suspended) == 0);
 }
 
 static void send_home(struct qb_runner *runner, struct qb_request *request)

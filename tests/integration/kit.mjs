@@ -35,8 +35,9 @@ async function freePort() {
 
 export class Server {
   // `settings` are flags without dashes: {'bids-per-minute': 200}.
-  static async start(settings = {}) {
+  static async start(settings = {}, env = process.env) {
     const server = new Server();
+    server.env = env;
     server.folder = mkdtempSync(join(tmpdir(), 'quickbid-test-'));
     server.settings = settings;
     server.port = await freePort();
@@ -53,7 +54,7 @@ export class Server {
   async run() {
     const flags = Object.entries(this.settings).flatMap(([name, value]) => [`--${name}`, String(value)]);
     this.log = '';
-    this.process = spawn(BINARY, ['serve', '--data-dir', this.folder, '--port', String(this.port), ...flags]);
+    this.process = spawn(BINARY, ['serve', '--data-dir', this.folder, '--port', String(this.port), ...flags], { env: this.env });
     for (const stream of [this.process.stdout, this.process.stderr]) {
       stream.on('data', (bytes) => { this.log += bytes; });
     }
@@ -83,6 +84,9 @@ export class Server {
     this.process.kill(signal);
     return this.exit;
   }
+
+  // Removes what a server that is over leaves behind.
+  forget() { rmSync(this.folder, { recursive: true, force: true }); }
 
   // The usual end of a test: a clean stop is part of what is tested.
   async stop() {

@@ -1,0 +1,110 @@
+// Several replicas, one truth: each server dies under load, one at a time, and nothing that was
+// acknowledged is lost, doubled or told differently by anybody.
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
+import { Client } from './client.mjs';
+import { Bidder, check, withCluster } from './cluster.mjs';
+import { until } from './kit.mjs';
+
+// Bids on all auctions from both replicas while `fault` happens, and for a moment after it is over.
+async function storm(cluster, auctions, accounts, fault) {
+  const acknowledged = [];
+  let max = cluster.max ?? 1000;
+  const bidders = accounts.map((account) => new Bidder(cluster, account, auctions, acknowledged));
+  const runs = bidders.map((bidder) => bidder.run(() => (max += 1000)));
+  await until(() => acknowledged.length > 20, 'bids before the fault', 30000);
+  await fault();
+  const before = acknowledged.length;
+  await until(() => acknowledged.length > before + 20, () => `bids after the fault (${acknowledged.length - before})`, 60000);
+  for (const bidder of bidders) bidder.isStopped = true;
+  await Promise.all(runs);
+  cluster.max = max;
+  return acknowledged;
+}
+
+const FAULTS = [
+  ['a replica', async (cluster) => {
+    await cluster.servers[1].kill();
+    await pause(500);
+    await cluster.servers[1].run();
+    await cluster.open();
+  }],
+  ['a persister', async (cluster) => {
+    await cluster.persisters.at(-1).kill();
+    cluster.persist();
+  }],
+  ['RabbitMQ', async (cluster) => {
+    await cluster.stack.kill('rabbitmq');
+    await pause(500);
+    await cluster.stack.revive('rabbitmq');
+    await cluster.open();
+  }],
+  ['the primary of Postgres', async (cluster) => {
+    await cluster.stack.kill('postgres');
+    await pause(1000);
+    await cluster.stack.revive('postgres');
+  }],
+  ['a replica of Postgres', async (cluster) => {
+    await cluster.stack.kill('postgres-replica-1');
+    await pause(200);
+    await cluster.stack.revive('postgres-replica-1');
+  }],
+  ['a shard of Redis', async (cluster) => {
+    await cluster.stack.kill('redis-1');
+    await cluster.stack.revive('redis-1');
+    await cluster.open();
+  }],
+  ['a shard of Redis with all its data', async (cluster) => {
+    await cluster.stack.kill('redis-1');
+    await cluster.stack.wipe('redis-1');
+    await cluster.stack.revive('redis-1');
+    await cluster.open();
+  }],
+];
+
+test('a bid on one replica is on the screens of the other', { timeout: 120000 }, () => withCluster({}, async (cluster) => {
+  const [first, second] = cluster.servers;
+  const seller = await first.account('seller');
+  const [ann, bob] = [await first.account('ann'), await second.account('bob')];
+  const auction = await first.auction(seller, { start_price: 1000 });
+  const here = await Client.connect(first, ann);
+  const there = await Client.connect(second, bob);
+  await here.good({ do: 'watch', auction });
+  await there.good({ do: 'watch', auction });
+  const own = await here.bid(auction, 5000, 'a');
+  const seen = await there.push('update', (update) => update.seq === own.seq);
+  assert.equal(seen.price, 1000);
+  assert.ok(seen.dur >= seen.seq, 'nobody sees what a crash takes back');
+  const beaten = await there.bid(auction, 9000, 'b');
+  assert.equal(beaten.verdict, 'leading');
+  await here.push('outbid', (notice) => notice.auction === auction);
+  // A key that was used at one replica has its verdict at the other.
+  const again = await (await Client.connect(first, bob)).bid(auction, 9000, 'b');
+  assert.equal(again.seq, beaten.seq);
+  // The end is decided once and told by both.
+  const ending = await first.auction(seller, { ends_at_ms: Date.now() + 3000 });
+  assert.equal((await there.bid(ending, 700, 'c')).ok, true);
+  await here.good({ do: 'watch', auction: ending });
+  await there.good({ do: 'watch', auction: ending });
+  for (const client of [here, there]) await client.push('update', (update) => update.auction === ending && update.status === 'sold');
+  await there.push('won', (notice) => notice.auction === ending);
+  assert.deepEqual(cluster.rows(`SELECT count(*) AS n FROM payments`), [{ n: 1 }]);
+}));
+
+test('every server dies once under load', { timeout: 600000 }, async (t) => {
+  await withCluster({}, async (cluster) => {
+    const seller = await cluster.servers[0].account('seller');
+    const accounts = [];
+    for (const name of ['ann', 'bob', 'cat', 'dan']) accounts.push(await cluster.servers[0].account(name));
+    const auctions = [];
+    for (let i = 0; i < 4; i++) auctions.push(await cluster.servers[i % 2].auction(seller, { duration_ms: 7200000 }));
+    const all = [];
+    for (const [name, fault] of FAULTS) {
+      await t.test(`kill -9 of ${name}`, async () => {
+        all.push(...await storm(cluster, auctions, accounts, () => fault(cluster)));
+        await check(cluster, auctions, all);
+      });
+    }
+  });
+});
