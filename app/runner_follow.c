@@ -146,11 +146,13 @@ static void rescue(void *context, const struct qb_entry *entry)
     qb_outgoing_add(&runner->adopted, entry);
 }
 
-/* An end is near that nobody here follows: whoever follows it proposes the close. */
+/* An end is near that nobody here follows: whoever follows it proposes the close. The ledger of
+ * each thread tells of it. */
 static void take_due(void *context, qb_id auction)
 {
     struct qb_runner *runner = context;
 
+    if (qb_runners_home(runner->all, auction) != runner) return;
     if (qb_home_find(runner, auction) == NULL) qb_runner_load(runner, auction, NULL, NULL);
 }
 

@@ -157,7 +157,7 @@ static inline void qb_ledger_adopted(struct qb_ledger *ledger, qb_id auction, ui
 
 /* Hands in a folded state with its records, to load the auction from: each few hundred entries,
  * once it was loaded because it was due and is not, and when it is over. Copied; kept back until
- * all of it is durable, and dropped while one before it is kept back still. */
+ * all of it is durable, and dropped while one before it is kept back still, but for the last. */
 static inline void qb_ledger_snapshot(struct qb_ledger *ledger, const struct qb_lot *lot,
                                       const struct qb_bid_record *records, size_t count)
 {

@@ -247,7 +247,9 @@ void qb_snapshot_take(struct qb_ledger *port, const struct qb_lot *lot,
     struct qb_track *track = qb_track_find(ledger, lot->auction);
 
     if (!ledger->is_open || track == NULL || !track->is_followed) return;
-    if (track->snapshot.length > 0 || lot->seq == 0) return;
+    bool is_kept_back = track->snapshot.length > 0 && !qb_lot_is_over(lot);
+    if (is_kept_back || lot->seq == 0) return;
+    track->snapshot.length = 0; /* nothing comes behind the last one */
     qb_ledger_redis_snapshot(&track->snapshot, lot, records, count);
     if (track->snapshot.is_full) { /* too large to be of use: it is loaded from its entries */
         qb_text_fini(&track->snapshot);

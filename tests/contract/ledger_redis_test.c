@@ -348,10 +348,16 @@ QB_TEST(what_is_due_is_told_until_it_is_over)
     struct qb_lot lot = {.auction = OTHER};
     open.seq = 1;
     (void)qb_lot_fold(&lot, &open, NULL, 0);
+    pair.a->must_journal = false;
+    QB_EXPECT_EQ(replica_append(pair.a, world_entry(OTHER, ANN, 1)).seq, 2, "one more");
+    lot.seq = 2;
+    qb_ledger_snapshot(pair.a->ledger, &lot, NULL, 0); /* waits until that is durable */
     lot.status = QB_STATUS_UNSOLD;
     lot.outcome = QB_OUTCOME_NO_BIDS;
-    qb_ledger_snapshot(pair.a->ledger, &lot, NULL, 0);
+    qb_ledger_snapshot(pair.a->ledger, &lot, NULL, 0); /* and this, which counts, with it */
+    qb_ledger_durable(pair.a->ledger, OTHER, 2);
     world_settle();
+    world_run(50);
     int dues = pair.b->told[OTHER].dues;
     world_run(1200);
     QB_EXPECT_EQ(pair.b->told[OTHER].dues, dues, "not once it is over");
