@@ -7,6 +7,7 @@
 
 #include "app/runner_state.h"
 #include "base/assert.h"
+#include "base/attributes.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
@@ -168,9 +169,14 @@ static void lose(struct qb_runner *runner, struct qb_home *home)
  * that its watchers see the state that counts. */
 static void begin_again(struct qb_runner *runner)
 {
+    struct qb_outgoing *outgoing[] = {&runner->own, &runner->adopted};
     size_t cursor = 0;
     struct qb_home *home = NULL;
 
+    for (size_t i = 0; i < QB_COUNT(outgoing); i++) { /* recovery decided about them already */
+        outgoing[i]->count = 0;
+        outgoing[i]->bytes.length = 0;
+    }
     while ((home = qb_map_next(&runner->homes, &cursor, NULL)) != NULL) lose(runner, home);
 }
 

@@ -94,7 +94,8 @@ export async function withCluster(options, body) {
 // lost is sent again with its key until there is a verdict. `acknowledged` gets every verdict.
 export class Bidder {
   constructor(cluster, account, auctions, acknowledged) {
-    Object.assign(this, { cluster, account, auctions, acknowledged, next: 0, at: 0, isStopped: false });
+    const name = randomBytes(6).toString('hex'); // keys of no bidder before
+    Object.assign(this, { cluster, account, auctions, acknowledged, name, next: 0, at: 0, isStopped: false });
   }
 
   async connected() {
@@ -125,7 +126,7 @@ export class Bidder {
   async run(maxOf) {
     while (!this.isStopped) {
       const auction = this.auctions[this.next % this.auctions.length];
-      const key = `k${this.next++}`;
+      const key = `${this.name}-${this.next++}`;
       const max = maxOf();
       const answer = await this.settle(auction, max, key);
       if (answer.ok) this.acknowledged.push({ auction, key, max, ...answer });
@@ -136,6 +137,20 @@ export class Bidder {
   }
 }
 
+// What `ask` gives, asked again while a server that is coming back is busy with that.
+async function patiently(ask) {
+  let answer = null;
+  await until(async () => {
+    try {
+      answer = { value: await ask() };
+    } catch (error) {
+      if (!/: 503 /.test(error.message)) throw error;
+    }
+    return answer;
+  }, 'an answer other than 503');
+  return answer.value;
+}
+
 // What was acknowledged is in Postgres exactly once, in one order, and every replica tells the same.
 export async function check(cluster, auctions, acknowledged) {
   for (const auction of auctions) {
@@ -143,11 +158,11 @@ export async function check(cluster, auctions, acknowledged) {
     const live = cluster.servers.filter((server) => !server.isOver);
     const states = await Promise.all(live.map((server) => server.state(auction)));
     const newest = Math.max(...states.map((state) => state.seq));
-    await until(async () => (await live[0].ledger(auction)).length >= newest, `entry ${newest} in Postgres`, 30000);
-    const ledger = await live[0].ledger(auction);
+    await until(async () => (await patiently(() => live[0].ledger(auction))).length >= newest, `entry ${newest} in Postgres`, 30000);
+    const ledger = await patiently(() => live[0].ledger(auction));
     assert.deepEqual(ledger.map((entry) => entry.seq), ledger.map((_, i) => i + 1), 'no gap');
     assert.equal(new Set(mine.map((bid) => bid.seq)).size, mine.length, 'no place for two bids');
-    const bids = new Map((await live[0].bids(auction)).map((bid) => [bid.seq, bid]));
+    const bids = new Map((await patiently(() => live[0].bids(auction))).map((bid) => [bid.seq, bid]));
     for (const bid of mine) {
       assert.ok(bids.has(bid.seq), `acknowledged bid ${bid.key} (${bid.seq}) is gone`);
       assert.equal(bids.get(bid.seq).price, bid.price, `bid ${bid.key}`);
