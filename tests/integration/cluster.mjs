@@ -13,6 +13,7 @@ import { BINARY, Server, until } from './kit.mjs';
 import { Stack } from './stack.mjs';
 
 const run = promisify(execFile);
+const PACE_MS = 320; // below bids_per_minute
 const SETTINGS = { 'bids-per-minute': 200, 'messages-per-second': 10000, 'messages-burst': 10000, 'drain-spread-ms': 0 };
 
 class Persister {
@@ -131,7 +132,7 @@ export class Bidder {
       const answer = await this.settle(auction, max, key);
       if (answer.ok) this.acknowledged.push({ auction, key, max, ...answer });
       else assert.ok(['too_low', 'rate_limited'].includes(answer.error.code), JSON.stringify(answer));
-      await pause(5);
+      await pause(PACE_MS);
     }
     await this.client?.close();
   }
