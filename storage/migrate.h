@@ -24,3 +24,8 @@ const struct qb_migration *qb_migrations_postgres(size_t *count);
  * (may be null) gets how many were new. */
 QB_MUST_USE bool qb_migrate(struct qb_sql_link *link, const struct qb_migration *migrations,
                             size_t count, size_t *applied, struct qb_error *error);
+
+/* Whether there is nothing to apply and nothing newer; `error` then says what to do about it.
+ * False: the database could not be asked. */
+QB_MUST_USE bool qb_migrate_check(struct qb_sql_link *link, const struct qb_migration *migrations,
+                                  size_t count, bool *is_current, struct qb_error *error);

@@ -149,3 +149,29 @@ QB_TEST(those_of_the_program_are_numbered_without_gaps)
         QB_EXPECT(strncmp(ours[i].name, prefix, strlen(prefix)) == 0, ours[i].name);
     }
 }
+
+static void expect_not_current(size_t count, const char *says)
+{
+    struct qb_error error = {""};
+    bool is_current = true;
+
+    QB_EXPECT(qb_migrate_check(link_to, migrations, count, &is_current, &error), error.text);
+    QB_EXPECT(!is_current, says);
+    QB_EXPECT(strstr(error.text, says) != NULL, error.text);
+}
+
+QB_TEST(a_database_is_current_when_all_is_applied_and_nothing_newer)
+{
+    struct qb_error error = {""};
+    bool is_current = false;
+
+    open_new();
+    expect_not_current(3, "has 0 of 3 migrations: run quickbid migrate");
+    QB_EXPECT(qb_migrate(link_to, migrations, 2, NULL, &error), error.text);
+    expect_not_current(3, "has 2 of 3 migrations: run quickbid migrate");
+    expect_not_current(1, "use the newer program");
+    QB_EXPECT(qb_migrate(link_to, migrations, 3, NULL, &error), error.text);
+    QB_EXPECT(qb_migrate_check(link_to, migrations, 3, &is_current, &error), error.text);
+    QB_EXPECT(is_current, error.text);
+    end();
+}
