@@ -63,7 +63,7 @@ static const struct command {
      "Decide an auction again from its ledger and tell its story."},
     {ANY, "cases", "FILE", cases, "Run worked auction cases (quickbid-auction-cases/1)."},
     {ANY, "migrate", NULL, qb_migrate_command,
-     "Bring the data folder's database up to this version."},
+     "Bring the database up to this version: Postgres, or alone the data folder's."},
     {ANY, "health", NULL, qb_health,
      "Ask the server on this machine whether it lives; for probes."},
     {ANY, "docs", "PART", docs,
