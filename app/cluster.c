@@ -7,11 +7,6 @@
 #include "app/journal_options.h"
 #include "base/assert.h"
 
-bool qb_settings_are_cluster(const struct qb_settings *settings)
-{
-    return settings->redis_url[0] != '\0';
-}
-
 static bool read_replicas(struct qb_cluster *cluster, struct qb_error *error)
 {
     char text[QB_SETTING_TEXT_BYTES];

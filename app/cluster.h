@@ -25,9 +25,6 @@ struct qb_cluster {
     struct qb_settings settings;
 };
 
-/* Whether the settings name the services of a cluster. */
-bool qb_settings_are_cluster(const struct qb_settings *settings);
-
 /* Null with `error` set: an address cannot be read, or what a cluster needs is missing. */
 struct qb_cluster *qb_cluster_new(const struct qb_settings *settings, struct qb_error *error);
 void qb_cluster_free(struct qb_cluster **cluster);

@@ -320,7 +320,7 @@ static bool open_replica(struct qb_replica *replica, struct qb_error *error)
     const struct qb_settings *s = &replica->settings;
     struct qb_data *data = &replica->data;
 
-    QB_TRY(qb_settings_are_cluster(s) ? qb_data_open_cluster(data, s, error)
+    QB_TRY(qb_settings_have_services(s) ? qb_data_open_cluster(data, s, error)
                                       : qb_data_open(data, s, error));
     if (data->cluster != NULL && s->token_key_file[0] == '\0') {
         return qb_error_set(error, "--token-key-file: not set; replicas of a cluster share one "

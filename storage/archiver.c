@@ -1,29 +1,15 @@
 #include "storage/archiver.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/assert.h"
-#include "base/clock.h"
 #include "base/log.h"
-#include "base/map.h"
 #include "base/metrics.h"
 #include "base/text.h"
+#include "storage/archive_states.h"
 
-#define CACHED_MAX  4096 /* beyond, all are let go and read again as they are needed */
-#define RETRY_US    (QB_SECOND_US / 2)
-#define DUE_ENTRIES 5000
-
-/* The folded state of one auction, as archived. */
-struct cached {
-    struct qb_lot lot;
-    bool is_dirty;
-    bool was_over;
-    bool is_frozen;      /* has a conflict: nothing more of it is applied */
-    uint64_t staged_seq; /* the lowest place ahead of the lot that has an entry staged; 0: none */
-};
+#define CACHED_MAX 4096 /* beyond, all are let go and read again as they are needed */
 
 struct item {
     struct qb_journal_item item;
@@ -32,19 +18,16 @@ struct item {
 
 struct qb_archive {
     struct qb_archive_options options;
-    struct qb_map cache; /* auction -> struct cached */
+    struct qb_archive_states states;
+    uint32_t epoch_least;    /* of entries that may be applied, in the batch under way */
+    uint32_t epoch_enforced; /* nothing staged is older than that */
     struct item *items;
     size_t item_count;
-    struct qb_text bytes; /* of the items */
+    struct qb_archive_head *heads; /* of the batch's auctions, ascending */
+    struct qb_text bytes;          /* of the items */
     struct qb_bid_record *records;
     size_t record_count;
     size_t record_room;
-};
-
-struct qb_archiver {
-    struct qb_archive *archive;
-    pthread_t thread;
-    atomic_bool is_ending;
 };
 
 struct qb_archive *qb_archive_new(const struct qb_archive_options *options)
@@ -55,20 +38,11 @@ struct qb_archive *qb_archive_new(const struct qb_archive_options *options)
     QB_ASSERT(options->items_max > 0);
     archive->options = *options;
     archive->items = calloc(options->items_max, sizeof *archive->items);
-    QB_ASSERT(archive->items != NULL);
+    archive->heads = calloc(options->items_max, sizeof *archive->heads);
+    QB_ASSERT(archive->items != NULL && archive->heads != NULL);
     archive->bytes.bytes_max = options->items_max * QB_ENTRY_BYTES_MAX;
-    qb_map_init(&archive->cache, sizeof(qb_id));
+    qb_archive_states_init(&archive->states, options->store, options->link);
     return archive;
-}
-
-static void clear_cache(struct qb_archive *archive)
-{
-    size_t cursor = 0;
-    struct cached *cached = NULL;
-
-    while ((cached = qb_map_next(&archive->cache, &cursor, NULL)) != NULL) free(cached);
-    qb_map_fini(&archive->cache);
-    qb_map_init(&archive->cache, sizeof(qb_id));
 }
 
 void qb_archive_free(struct qb_archive **archive)
@@ -77,10 +51,10 @@ void qb_archive_free(struct qb_archive **archive)
 
     *archive = NULL;
     if (old == NULL) return;
-    clear_cache(old);
-    qb_map_fini(&old->cache);
+    qb_archive_states_fini(&old->states);
     qb_text_fini(&old->bytes);
     free(old->items);
+    free(old->heads);
     free(old->records);
     free(old);
 }
@@ -103,51 +77,14 @@ static bool is_good(enum qb_store_result result)
 }
 
 /* Looks what waits for the auction's next places. */
-static bool find_staged(struct qb_archive *archive, struct cached *cached, struct qb_staged *staged,
-                        struct qb_error *error)
+static bool find_staged(struct qb_archive *archive, struct qb_archive_state *cached,
+                        struct qb_staged *staged, struct qb_error *error)
 {
     enum qb_store_result result = archive->options.store->archive_staged(
         archive->options.link, cached->lot.auction, cached->lot.seq, staged, error);
 
     cached->staged_seq = is_good(result) ? staged->seq : 0;
     return is_good(result) || result == QB_STORE_NOT_FOUND;
-}
-
-static struct cached *state_of(struct qb_archive *archive, qb_id auction, struct qb_error *error)
-{
-    struct cached *cached = qb_map_get(&archive->cache, &auction);
-
-    if (cached != NULL) return cached;
-    cached = calloc(1, sizeof *cached);
-    QB_ASSERT(cached != NULL);
-    const struct qb_store_ops *store = archive->options.store;
-    enum qb_store_result result = store->state(archive->options.link, auction, &cached->lot, error);
-    if (result == QB_STORE_BROKEN) {
-        qb_log(QB_LOG_ERROR, "archive.broken", QB_TEXT("error", error->text));
-        (void)memset(&cached->lot, 0, sizeof cached->lot);
-    }
-    bool is_read = result != QB_STORE_FAILED &&
-                   is_good(store->archive_is_frozen(archive->options.link, auction,
-                                                    &cached->is_frozen, error));
-    if (!is_read) {
-        free(cached);
-        return NULL;
-    }
-    if (result == QB_STORE_BROKEN) cached->is_frozen = true;
-    if (result == QB_STORE_NOT_FOUND) {
-        (void)memset(&cached->lot, 0, sizeof cached->lot);
-        cached->lot.auction = auction;
-        cached->lot.price = QB_AMOUNT_NONE;
-        cached->lot.final_price = QB_AMOUNT_NONE;
-    }
-    cached->was_over = result == QB_STORE_OK && qb_lot_is_over(&cached->lot);
-    struct qb_staged staged;
-    if (archive->options.is_journal_apart && !find_staged(archive, cached, &staged, error)) {
-        free(cached);
-        return NULL;
-    }
-    (void)qb_map_set(&archive->cache, &auction, cached);
-    return cached;
 }
 
 static bool keep_record(void *context, const struct qb_bid_record *record)
@@ -176,7 +113,7 @@ static bool write_struck(struct qb_archive *archive, qb_id auction, const bool *
 }
 
 /* What cannot be applied is kept beside, and the auction waits for a person; the others go on. */
-static bool quarantine(struct qb_archive *archive, struct cached *cached,
+static bool quarantine(struct qb_archive *archive, struct qb_archive_state *cached,
                        const struct qb_journal_item *item, struct qb_error *error)
 {
     char auction[QB_ID_TEXT_BYTES];
@@ -191,8 +128,9 @@ static bool quarantine(struct qb_archive *archive, struct cached *cached,
         archive->options.link, item->auction, item->seq, item->bytes, item->length, error));
 }
 
-static bool fold(struct qb_archive *archive, struct cached *cached, const struct qb_entry *entry,
-                 const struct qb_journal_item *item, struct qb_error *error)
+static bool fold(struct qb_archive *archive, struct qb_archive_state *cached,
+                 const struct qb_entry *entry, const struct qb_journal_item *item,
+                 struct qb_error *error)
 {
     const struct qb_store_ops *store = archive->options.store;
     struct qb_archived archived = {.seq = entry->seq, .bytes = item->bytes, .length = item->length};
@@ -238,30 +176,44 @@ static bool compare(void *context, const struct qb_archived *archived)
     return false;
 }
 
+/* Whether the item's place has the item's content; never of a broken one. */
+static bool is_archived(struct qb_archive *archive, const struct qb_journal_item *item,
+                        bool *is_same, struct qb_error *error)
+{
+    struct comparison comparison = {.item = item};
+    enum qb_store_result result = archive->options.store->entries(
+        archive->options.link, item->auction, item->seq - 1, 1, compare, &comparison, error);
+
+    *is_same = comparison.is_same;
+    return result != QB_STORE_FAILED;
+}
+
 /* A place that is taken: by the same content it is a repetition, by other content a fault. */
-static bool take_repeated(struct qb_archive *archive, struct cached *cached,
+static bool take_repeated(struct qb_archive *archive, struct qb_archive_state *cached,
                           const struct qb_journal_item *item, bool is_gap, struct qb_error *error)
 {
-    const struct qb_store_ops *store = archive->options.store;
-    struct comparison comparison = {.item = item};
+    bool is_repetition = false;
 
-    if (!is_gap) {
-        enum qb_store_result result = store->entries(archive->options.link, item->auction,
-                                                     item->seq - 1, 1, compare, &comparison, error);
-        if (result == QB_STORE_FAILED) return false;
-        if (comparison.is_same) return true; /* never of a broken one */
-    }
-    return quarantine(archive, cached, item, error);
+    if (!is_gap) QB_TRY(is_archived(archive, item, &is_repetition, error));
+    return is_repetition || quarantine(archive, cached, item, error);
+}
+
+static void fill(struct qb_staged *staged, const struct qb_journal_item *item, uint32_t epoch)
+{
+    staged->auction = item->auction;
+    staged->seq = item->seq;
+    staged->epoch = epoch;
+    staged->length = item->length;
+    (void)memcpy(staged->bytes, item->bytes, item->length);
 }
 
 /* Keeps an entry until its predecessors have come. */
-static bool stage(struct qb_archive *archive, struct cached *cached,
+static bool stage(struct qb_archive *archive, struct qb_archive_state *cached,
                   const struct qb_journal_item *item, uint32_t epoch, struct qb_error *error)
 {
-    struct qb_staged staged = {
-        .auction = item->auction, .seq = item->seq, .epoch = epoch, .length = item->length};
+    struct qb_staged staged;
 
-    (void)memcpy(staged.bytes, item->bytes, item->length);
+    fill(&staged, item, epoch);
     enum qb_store_result result =
         archive->options.store->archive_stage(archive->options.link, &staged, error);
     if (result == QB_STORE_TAKEN) return quarantine(archive, cached, item, error);
@@ -281,7 +233,7 @@ static bool is_entry_of(const struct qb_journal_item *item, struct qb_entry *ent
 
 /* Folds what waited for the entry of `epoch` that was just folded, and what waited for that. What
  * is staged of an older epoch was voided by the recovery between the two, and stays where it is. */
-static bool fold_staged(struct qb_archive *archive, struct cached *cached, uint32_t epoch,
+static bool fold_staged(struct qb_archive *archive, struct qb_archive_state *cached, uint32_t epoch,
                         struct qb_error *error)
 {
     const struct qb_store_ops *store = archive->options.store;
@@ -307,15 +259,37 @@ static bool fold_staged(struct qb_archive *archive, struct cached *cached, uint3
     return true;
 }
 
+/* An entry of an epoch that recovery has ended: it counts for nobody, unless it was archived before
+ * that and is only repeated. */
+static bool take_late(struct qb_archive *archive, const struct qb_journal_item *item,
+                      uint32_t epoch, uint64_t applied_seq, struct qb_error *error)
+{
+    bool is_repetition = false;
+    char auction[QB_ID_TEXT_BYTES];
+    struct qb_staged late;
+
+    if (item->seq <= applied_seq) QB_TRY(is_archived(archive, item, &is_repetition, error));
+    if (is_repetition) return true;
+    qb_id_text(item->auction, auction);
+    qb_metric_add(QB_METRIC_archive_void_total, NULL, 1);
+    qb_log(QB_LOG_WARNING, "archive.void", QB_TEXT("auction", auction), QB_INT("seq", item->seq),
+           QB_INT("epoch", epoch));
+    fill(&late, item, epoch);
+    return is_good(archive->options.store->archive_void(archive->options.link, &late, error));
+}
+
 static bool apply(struct qb_archive *archive, const struct qb_journal_item *item,
                   struct qb_error *error)
 {
     struct qb_entry entry;
     struct qb_rules rules;
-    struct cached *cached = state_of(archive, item->auction, error);
+    struct qb_archive_state *cached = qb_archive_state_of(&archive->states, item->auction, error);
 
     if (cached == NULL) return false;
     bool is_readable = is_entry_of(item, &entry, &rules);
+    uint32_t epoch = is_readable ? entry.epoch : item->epoch;
+    if (epoch < archive->epoch_least && item->auction != 0)
+        return take_late(archive, item, epoch, cached->lot.seq, error);
     bool is_next = is_readable && item->seq == cached->lot.seq + 1 && !cached->is_frozen &&
                    (item->seq > 1 || entry.type == QB_ENTRY_OPEN);
     if (is_next) {
@@ -352,9 +326,9 @@ static bool add_payment(struct qb_archive *archive, const struct qb_lot *lot,
 static bool write_states(struct qb_archive *archive, struct qb_error *error)
 {
     size_t cursor = 0;
-    struct cached *cached = NULL;
+    struct qb_archive_state *cached = NULL;
 
-    while ((cached = qb_map_next(&archive->cache, &cursor, NULL)) != NULL) {
+    while ((cached = qb_map_next(&archive->states.map, &cursor, NULL)) != NULL) {
         if (!cached->is_dirty) continue;
         enum qb_store_result result =
             archive->options.store->archive_state(archive->options.link, &cached->lot, error);
@@ -376,8 +350,49 @@ static bool settle(struct qb_archive *archive, struct qb_error *error)
     return qb_journal_settle(archive->options.journal, position, error);
 }
 
+static int compare_auctions(const void *left, const void *right)
+{
+    const struct qb_archive_head *a = left;
+    const struct qb_archive_head *b = right;
+
+    return (a->auction > b->auction) - (a->auction < b->auction);
+}
+
+/* Other processes archive, too, one after another: what is known here may be old. */
+static bool catch_up(struct qb_archive *archive, struct qb_error *error)
+{
+    struct qb_archive_head *heads = archive->heads;
+    size_t count = 0;
+
+    for (size_t i = 0; i < archive->item_count; i++) {
+        heads[i] = (struct qb_archive_head){.auction = archive->items[i].item.auction};
+    }
+    qsort(heads, archive->item_count, sizeof *heads, compare_auctions);
+    for (size_t i = 0; i < archive->item_count; i++) {
+        if (count == 0 || heads[count - 1].auction != heads[i].auction) heads[count++] = heads[i];
+    }
+    return qb_archive_states_renew(&archive->states, heads, count, error);
+}
+
+/* What waits for its turn since before the newest recovery has lost it. */
+static bool enforce_epoch(struct qb_archive *archive, struct qb_error *error)
+{
+    size_t count = 0;
+
+    if (archive->epoch_least == archive->epoch_enforced) return true;
+    QB_TRY(is_good(archive->options.store->archive_void_staged(
+        archive->options.link, archive->epoch_least, &count, error)));
+    if (count == 0) return true;
+    qb_metric_add(QB_METRIC_archive_void_total, NULL, (int64_t)count);
+    qb_log(QB_LOG_WARNING, "archive.void_staged", QB_INT("entries", count),
+           QB_INT("epoch_least", archive->epoch_least));
+    return true;
+}
+
 static bool write_batch(struct qb_archive *archive, struct qb_error *error)
 {
+    QB_TRY(enforce_epoch(archive, error));
+    if (archive->options.is_journal_apart) QB_TRY(catch_up(archive, error));
     for (size_t i = 0; i < archive->item_count; i++) {
         struct item *item = &archive->items[i];
         item->item.bytes = (const uint8_t *)&archive->bytes.bytes[item->offset];
@@ -387,12 +402,29 @@ static bool write_batch(struct qb_archive *archive, struct qb_error *error)
     return archive->options.is_journal_apart || settle(archive, error);
 }
 
-bool qb_archive_batch(struct qb_archive *archive, int64_t wait_us, size_t *count,
-                      struct qb_error *error)
+/* The batch in one transaction. */
+static enum qb_store_result commit_batch(struct qb_archive *archive, struct qb_error *error)
 {
     const struct qb_store_ops *store = archive->options.store;
     struct qb_error ignored;
 
+    if (!is_good(store->archive_begin(archive->options.link, &archive->epoch_least, error)))
+        return QB_STORE_FAILED;
+    bool is_written = write_batch(archive, error);
+    enum qb_store_result ended =
+        store->archive_end(archive->options.link, is_written, is_written ? error : &ignored);
+    bool is_done = is_good(ended) && is_written;
+    if (is_done) archive->epoch_enforced = archive->epoch_least;
+    /* After a failure the states in memory are ahead of the store's: read them again. */
+    if (!is_done || archive->states.map.count > CACHED_MAX)
+        qb_archive_states_clear(&archive->states);
+    if (is_done || ended == QB_STORE_TAKEN) return ended;
+    return QB_STORE_FAILED;
+}
+
+bool qb_archive_batch(struct qb_archive *archive, int64_t wait_us, size_t *count,
+                      struct qb_error *error)
+{
     *count = 0;
     archive->item_count = 0;
     archive->bytes.length = 0;
@@ -401,62 +433,20 @@ bool qb_archive_batch(struct qb_archive *archive, int64_t wait_us, size_t *count
     qb_metric_set(QB_METRIC_archive_backlog_entries, NULL,
                   (int64_t)qb_journal_backlog(archive->options.journal));
     if (archive->item_count == 0) return true;
-    QB_TRY(is_good(store->archive_begin(archive->options.link, error)));
-    bool is_written = write_batch(archive, error);
-    bool is_done = is_good(store->archive_end(archive->options.link, is_written,
-                                              is_written ? error : &ignored)) &&
-                   is_written;
-    /* After a failure the states in memory are ahead of the store's: read them again. */
-    if (!is_done || archive->cache.count > CACHED_MAX) clear_cache(archive);
-    if (!is_done) return false;
+    enum qb_store_result result = commit_batch(archive, error);
+    /* A store that writes rows together finds out late that one has no place; asked again, it
+     * writes them one by one and says which. */
+    if (result == QB_STORE_TAKEN) result = commit_batch(archive, error);
+    if (result == QB_STORE_TAKEN) return qb_error_set(error, "a place was taken twice");
+    if (!is_good(result)) return false;
     if (archive->options.is_journal_apart) QB_TRY(settle(archive, error));
     *count = archive->item_count;
     qb_metric_add(QB_METRIC_archive_entries_total, NULL, (int64_t)archive->item_count);
     return true;
 }
 
-static void *archive_all(void *argument)
+void qb_archive_tend(struct qb_archive *archive, bool is_due)
 {
-    struct qb_archiver *archiver = argument;
-    struct qb_archive *archive = archiver->archive;
-    size_t count = 1;
-    size_t since_due = 0;
-
-    while (!atomic_load(&archiver->is_ending) || count > 0) {
-        struct qb_error error = {""};
-        bool is_done = qb_archive_batch(archive, RETRY_US, &count, &error);
-        if (!is_done) {
-            qb_log(QB_LOG_ERROR, "archive.failed", QB_TEXT("error", error.text));
-            if (atomic_load(&archiver->is_ending)) break; /* the next start goes on */
-            qb_clock_sleep_us(RETRY_US);
-        }
-        since_due += count;
-        bool is_due = since_due > 0 && (count == 0 || since_due >= DUE_ENTRIES);
-        if (archive->options.between != NULL)
-            archive->options.between(archive->options.context, is_due);
-        if (is_due) since_due = 0;
-    }
-    return NULL;
-}
-
-struct qb_archiver *qb_archiver_new(struct qb_archive *archive)
-{
-    struct qb_archiver *archiver = calloc(1, sizeof *archiver);
-
-    QB_ASSERT(archiver != NULL);
-    archiver->archive = archive;
-    int failed = pthread_create(&archiver->thread, NULL, archive_all, archiver);
-    QB_ASSERT(failed == 0);
-    return archiver;
-}
-
-void qb_archiver_free(struct qb_archiver **archiver)
-{
-    struct qb_archiver *old = *archiver;
-
-    *archiver = NULL;
-    if (old == NULL) return;
-    atomic_store(&old->is_ending, true);
-    (void)pthread_join(old->thread, NULL);
-    free(old);
+    if (archive->options.between != NULL)
+        archive->options.between(archive->options.context, is_due);
 }

@@ -11,6 +11,9 @@
  * beside, too, until a person has looked and removed those rows; other auctions go on. So it is
  * with the entries of an auction whose stored state cannot be read. What the journal gives of
  * auction 0 is nobody's entry, and goes beside.
+ *
+ * Entries of an epoch that a recovery has ended (reliability.md P5, P6) are void: they are kept in
+ * `void_entries` and change nothing, and what was staged of it goes there, too.
  */
 #pragma once
 
@@ -53,6 +56,9 @@ void qb_archive_free(struct qb_archive **archive);
  */
 QB_MUST_USE bool qb_archive_batch(struct qb_archive *archive, int64_t wait_us, size_t *count,
                                   struct qb_error *error);
+
+/* Calls `between`; for whoever calls qb_archive_batch() in a loop. */
+void qb_archive_tend(struct qb_archive *archive, bool is_due);
 
 /* A thread that archives until it is freed, and then what is left. `archive` is borrowed. */
 struct qb_archiver *qb_archiver_new(struct qb_archive *archive);

@@ -46,16 +46,29 @@ static bool one_row(struct qb_statement *query, const char *missing, struct qb_e
     return step != QB_STEP_FAILED ? qb_error_set(error, "%s", missing) : false;
 }
 
-bool qb_epochs_read(struct qb_sql_link *link, struct qb_epoch *epoch, struct qb_error *error)
+static bool read_row(struct qb_statement *query, struct qb_epoch *epoch, struct qb_error *error)
 {
-    struct qb_statement *query = qb_sql(link, "SELECT epoch, state, opened_us FROM recovery");
-
     QB_TRY(one_row(query, "the table recovery has no row: run quickbid migrate", error));
     epoch->epoch = (uint32_t)qb_column_int(query, 0);
     bool is_known = state_of(qb_column_text(query, 1), &epoch->state);
     epoch->opened_us = qb_column_int(query, 2);
     qb_sql_end(query);
     return is_known || qb_error_set(error, "the table recovery has a state that is unknown here");
+}
+
+bool qb_epochs_read(struct qb_sql_link *link, struct qb_epoch *epoch, struct qb_error *error)
+{
+    return read_row(qb_sql(link, "SELECT epoch, state, opened_us FROM recovery"), epoch, error);
+}
+
+bool qb_epochs_share(struct qb_sql_link *link, uint32_t *epoch_least, struct qb_error *error)
+{
+    struct qb_epoch epoch;
+
+    QB_TRY(read_row(qb_sql(link, "SELECT epoch, state, opened_us FROM recovery FOR SHARE"), &epoch,
+                    error));
+    *epoch_least = epoch.epoch + (epoch.state == QB_EPOCH_REBUILDING);
+    return true;
 }
 
 static bool ask_lock(struct qb_sql_link *link, const char *sql, bool *answer,

@@ -37,6 +37,14 @@ const char *qb_epoch_state_name(enum qb_epoch_state state);
 QB_MUST_USE bool qb_epochs_read(struct qb_sql_link *link, struct qb_epoch *epoch,
                                 struct qb_error *error);
 
+/*
+ * Within a transaction: the least epoch whose entries may be applied, which no leader raises before
+ * the transaction has ended. While an epoch is sealed, what was confirmed of it still comes; once
+ * all of that is there, nothing more of it counts.
+ */
+QB_MUST_USE bool qb_epochs_share(struct qb_sql_link *link, uint32_t *epoch_least,
+                                 struct qb_error *error);
+
 /* Whether this session leads the recovery from now on: until it ends, or qb_epochs_resign(). */
 QB_MUST_USE bool qb_epochs_lead(struct qb_sql_link *link, bool *is_leader, struct qb_error *error);
 QB_MUST_USE bool qb_epochs_resign(struct qb_sql_link *link, struct qb_error *error);

@@ -181,6 +181,16 @@ static void bind_blob(struct qb_statement *statement, int at, const void *bytes,
     parameter->length = (int)length;
 }
 
+void qb_postgres_bind(struct qb_statement *statement, int at, unsigned type, const void *bytes,
+                      size_t length)
+{
+    struct parameter *parameter = bind(statement, at, type);
+
+    QB_ASSERT(statement->driver->dialect == QB_SQL_POSTGRES && length <= INT32_MAX);
+    parameter->value = bytes;
+    parameter->length = (int)length;
+}
+
 /* ? and ?1 as $1. The text is the caller's to free. */
 static char *translate(const char *sql)
 {

@@ -28,3 +28,7 @@ struct qb_sql_link *qb_postgres_open(struct qb_postgres *postgres, struct qb_err
 
 /* How many commits this process has sent there, over all connections. Any thread. */
 uint64_t qb_postgres_commits(const struct qb_postgres *postgres);
+
+/* A parameter of any type of the server's catalogue, in its binary form; borrowed as all are. */
+void qb_postgres_bind(struct qb_statement *statement, int at, unsigned type, const void *bytes,
+                      size_t length);

@@ -170,7 +170,7 @@ struct qb_archived {
 };
 typedef bool qb_store_archived(void *context, const struct qb_archived *archived);
 
-/* An entry that came before its predecessors and waits for them. */
+/* An entry that came before its predecessors and waits for them, or after its epoch. */
 struct qb_staged {
     qb_id auction;
     uint64_t seq;
@@ -206,9 +206,13 @@ struct qb_payment {
 };
 typedef bool qb_store_payment(void *context, const struct qb_payment *payment);
 
-/* What one batch of the archiver writes, for one auction, in one transaction with all others of
- * the batch. */
-struct qb_archive_batch;
+/* How far an auction is archived. */
+struct qb_archive_head {
+    qb_id auction;
+    uint64_t applied_seq; /* 0: nothing yet */
+    uint64_t staged_seq;  /* the lowest place above it that has an entry staged; 0: none */
+    bool is_frozen;       /* it has had an archive_conflict */
+};
 
 struct qb_store_ops {
     struct qb_store_link *(*open)(struct qb_store *store, struct qb_error *error);
@@ -291,7 +295,10 @@ struct qb_store_ops {
     enum qb_store_result (*payment_of_auction)(struct qb_store_link *, qb_id auction,
                                                struct qb_payment *, struct qb_error *);
     /* the archiver's */
-    enum qb_store_result (*archive_begin)(struct qb_store_link *, struct qb_error *);
+    enum qb_store_result (*archive_begin)(struct qb_store_link *, uint32_t *epoch_least,
+                                          struct qb_error *);
+    enum qb_store_result (*archive_heads)(struct qb_store_link *, struct qb_archive_head *heads,
+                                          size_t count, struct qb_error *);
     enum qb_store_result (*archive_records)(struct qb_store_link *, qb_id auction,
                                             bool (*each)(void *context,
                                                          const struct qb_bid_record *record),
@@ -316,6 +323,10 @@ struct qb_store_ops {
                                            struct qb_error *);
     enum qb_store_result (*archive_unstage)(struct qb_store_link *, const struct qb_staged *,
                                             struct qb_error *);
+    enum qb_store_result (*archive_void)(struct qb_store_link *, const struct qb_staged *,
+                                         struct qb_error *);
+    enum qb_store_result (*archive_void_staged)(struct qb_store_link *, uint32_t epoch_least,
+                                                size_t *count, struct qb_error *);
     enum qb_store_result (*archive_end)(struct qb_store_link *, bool do_commit, struct qb_error *);
     /* the start counter: raised and durable before it returns */
     enum qb_store_result (*epoch_next)(struct qb_store_link *, uint32_t *epoch, struct qb_error *);
@@ -358,12 +369,21 @@ struct qb_store { /* first member of every implementation */
  * bids_of         the same of one bidder, newest first; auction 0: all of them
  * payments_of     as buyer or seller, newest first, id < before_id (0: from the newest)
  * archive_*       between archive_begin and archive_end, one transaction, one link at a time; the
- *                 caller folds. archive_entry also writes the bid row of an accepted BID or
- *                 BUY_NOW; TAKEN: the auction has that seq or bid_id, and nothing was written.
- *                 archive_is_frozen: whether it has had an archive_conflict. archive_struck: a bid
- * was voided. archive_stage: TAKEN: other bytes wait in that place and epoch; the same again is OK.
- * archive_staged: what waits in the lowest place above after_seq, of its newest epoch; NOT_FOUND:
- * nothing does. archive_unstage: it waits no longer. archive_records: accepted bids and RESERVE
- * entries with effect, by seq, those of this transaction included. archive_payment: TAKEN when the
- * auction has one. epoch_next      1 at the first start
+ *                 caller folds. archive_begin: entries of epochs below `epoch_least` may not be
+ *                 archived: recovery has ended them, and ends none until archive_end; 0 where
+ *                 there is no recovery. archive_heads: of distinct auctions, ascending; other
+ *                 archivers of these wait for archive_end. archive_entry also writes the bid row
+ *                 of an accepted BID or BUY_NOW; TAKEN: the auction has that seq or bid_id, and
+ *                 nothing was written. archive_is_frozen: whether it has had an archive_conflict.
+ *                 archive_struck: a bid was voided. archive_stage: TAKEN: other bytes wait in that
+ *                 place and epoch; the same again is OK. archive_staged: what waits in the lowest
+ *                 place above after_seq, of its newest epoch; NOT_FOUND: nothing does.
+ *                 archive_unstage: it waits no longer. archive_void: keeps an entry of an ended
+ *                 epoch beside. archive_void_staged: so with all that is staged of epochs below
+ *                 epoch_least; `count` gets how many. archive_records: accepted bids and RESERVE
+ *                 entries with effect, by seq, those of this transaction included.
+ *                 archive_payment: TAKEN when the auction has one. archive_end: TAKEN: rows were
+ *                 written together, and one that archive_entry had called OK was taken: nothing
+ *                 is committed, and the same transaction again tells which
+ * epoch_next      1 at the first start
  */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
+#include "storage/store_rows.h"
 #include "storage/store_sql_parts.h"
 
 struct sql_store {
@@ -57,6 +58,7 @@ static void close_link(struct qb_store_link **link)
     *link = NULL;
     if (old == NULL) return;
     qb_sql_close(&old->sql);
+    qb_store_rows_free(&old->rows);
     free(old);
 }
 
@@ -104,6 +106,7 @@ const struct qb_store_ops qb_store_sql_ops = {
     .payments_of = qb_store_payments_of,
     .payment_of_auction = qb_store_payment_of_auction,
     .archive_begin = qb_store_archive_begin,
+    .archive_heads = qb_store_archive_heads,
     .archive_records = qb_store_archive_records,
     .archive_entry = qb_store_archive_entry,
     .archive_struck = qb_store_archive_struck,
@@ -114,6 +117,8 @@ const struct qb_store_ops qb_store_sql_ops = {
     .archive_stage = qb_store_archive_stage,
     .archive_staged = qb_store_archive_staged,
     .archive_unstage = qb_store_archive_unstage,
+    .archive_void = qb_store_archive_void,
+    .archive_void_staged = qb_store_archive_void_staged,
     .archive_end = qb_store_archive_end,
     .epoch_next = qb_store_epoch_next,
 };

@@ -35,6 +35,7 @@ enum qb_store_result qb_store_entries(struct qb_store_link *link, qb_id auction,
     struct qb_archived archived;
     bool is_good = true;
 
+    if (qb_store_archive_write(link, error) != QB_STORE_OK) return QB_STORE_FAILED;
     qb_bind_int(query, 1, (int64_t)auction);
     qb_bind_int(query, 2, (int64_t)after_seq);
     qb_bind_int(query, 3, (int64_t)rows_max);

@@ -9,6 +9,7 @@
 struct qb_store_link {
     struct qb_sql_link *sql;
     struct qb_store_copy *copy; /* of store_replicas.c; null elsewhere */
+    struct qb_store_rows *rows; /* of an archiver on Postgres; null elsewhere */
 };
 
 /* The operations; `open` and `free` are of qb_store_sql_new(). */
@@ -105,7 +106,9 @@ enum qb_store_result qb_store_payment_of_auction(struct qb_store_link *, qb_id, 
                                                  struct qb_error *);
 
 /* store_sql_archive.c */
-enum qb_store_result qb_store_archive_begin(struct qb_store_link *, struct qb_error *);
+enum qb_store_result qb_store_archive_begin(struct qb_store_link *, uint32_t *, struct qb_error *);
+enum qb_store_result qb_store_archive_heads(struct qb_store_link *, struct qb_archive_head *,
+                                            size_t, struct qb_error *);
 enum qb_store_result qb_store_archive_records(struct qb_store_link *, qb_id,
                                               bool (*)(void *, const struct qb_bid_record *),
                                               void *, struct qb_error *);
@@ -127,5 +130,11 @@ enum qb_store_result qb_store_archive_staged(struct qb_store_link *, qb_id, uint
                                              struct qb_staged *, struct qb_error *);
 enum qb_store_result qb_store_archive_unstage(struct qb_store_link *, const struct qb_staged *,
                                               struct qb_error *);
+enum qb_store_result qb_store_archive_void(struct qb_store_link *, const struct qb_staged *,
+                                           struct qb_error *);
+enum qb_store_result qb_store_archive_void_staged(struct qb_store_link *, uint32_t, size_t *,
+                                                  struct qb_error *);
+/* Before a read that may concern what the transaction under way has not written yet. */
+enum qb_store_result qb_store_archive_write(struct qb_store_link *, struct qb_error *);
 enum qb_store_result qb_store_archive_end(struct qb_store_link *, bool, struct qb_error *);
 enum qb_store_result qb_store_epoch_next(struct qb_store_link *, uint32_t *, struct qb_error *);

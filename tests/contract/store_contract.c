@@ -51,9 +51,10 @@ struct qb_lot store_lot(qb_id id)
 void store_archive_state(const struct store_subject *subject, struct qb_store_link *link,
                          const struct qb_lot *lot)
 {
+    uint32_t epoch_least = 0;
     struct qb_error error = {""};
 
-    expect(subject->ops()->archive_begin(link, &error) == QB_STORE_OK &&
+    expect(subject->ops()->archive_begin(link, &epoch_least, &error) == QB_STORE_OK &&
                subject->ops()->archive_state(link, lot, &error) == QB_STORE_OK &&
                subject->ops()->archive_end(link, true, &error) == QB_STORE_OK,
            subject->name, error.text);

@@ -38,9 +38,12 @@ static enum qb_store_result add_entry(const struct store_subject *subject,
 
 static void begin(const struct store_subject *subject, struct qb_store_link *link)
 {
+    uint32_t epoch_least = 0;
     struct qb_error error = {""};
 
-    expect(subject->ops()->archive_begin(link, &error) == QB_STORE_OK, subject->name, error.text);
+    expect(subject->ops()->archive_begin(link, &epoch_least, &error) == QB_STORE_OK &&
+               epoch_least == 0,
+           subject->name, error.text);
 }
 
 static void end(const struct store_subject *subject, struct qb_store_link *link, bool do_commit)
@@ -194,7 +197,13 @@ static void a_place_and_an_id_are_taken_once(const struct store_subject *subject
     place.bid_id[5] = 1;
     id.seq = ENTRIES + 1;
     begin(subject, link);
-    expect(add_entry(subject, link, &place) == QB_STORE_TAKEN, subject->name, "a taken place");
+    if (add_entry(subject, link, &place) == QB_STORE_OK) { /* rows are written together */
+        expect(add_entry(subject, link, &next) == QB_STORE_OK, subject->name, "so is this one");
+        expect(subject->ops()->archive_end(link, true, &error) == QB_STORE_TAKEN, subject->name,
+               "the end tells");
+        begin(subject, link);
+        expect(add_entry(subject, link, &place) == QB_STORE_TAKEN, subject->name, "and then which");
+    }
     expect(add_entry(subject, link, &id) == QB_STORE_TAKEN, subject->name, "a taken id");
     expect(add_entry(subject, link, &next) == QB_STORE_OK, subject->name, "the batch goes on");
     end(subject, link, true);
@@ -338,6 +347,61 @@ static void what_is_staged_waits_for_its_place(const struct store_subject *subje
     subject->close(&link);
 }
 
+static void heads_say_how_far_an_auction_is(const struct store_subject *subject)
+{
+    struct qb_store_link *link = open_with_bids(subject);
+    const struct qb_store_ops *ops = subject->ops();
+    struct qb_archive_head heads[] = {{.auction = 0}, {.auction = BIKE}, {.auction = LAMP}};
+    struct qb_lot bike = store_lot(BIKE);
+    struct qb_error error = {""};
+
+    bike.seq = ENTRIES;
+    store_archive_state(subject, link, &bike);
+    begin(subject, link);
+    expect(stage(subject, link, staged_of(BIKE, ENTRIES, 1, "old")) == QB_STORE_OK &&
+               stage(subject, link, staged_of(BIKE, ENTRIES + 3, 1, "later")) == QB_STORE_OK &&
+               stage(subject, link, staged_of(BIKE, ENTRIES + 2, 1, "next")) == QB_STORE_OK &&
+               ops->archive_conflict(link, LAMP, 1, (const uint8_t *)"x", 1, &error) == QB_STORE_OK,
+           subject->name, error.text);
+    end(subject, link, true);
+    begin(subject, link);
+    expect(ops->archive_heads(link, heads, 3, &error) == QB_STORE_OK, subject->name, error.text);
+    end(subject, link, true);
+    expect(heads[0].applied_seq == 0 && heads[0].staged_seq == 0 && !heads[0].is_frozen,
+           subject->name, "nobody's auction");
+    expect(heads[1].applied_seq == ENTRIES && !heads[1].is_frozen, subject->name, "as archived");
+    expect(heads[1].staged_seq == ENTRIES + 2, subject->name, "the lowest that waits ahead");
+    expect(heads[2].applied_seq == 0 && heads[2].is_frozen, subject->name, "it has a conflict");
+    subject->close(&link);
+}
+
+static void what_is_void_waits_no_longer(const struct store_subject *subject)
+{
+    const struct qb_staged new = staged_of(BIKE, 4, 2, "of two");
+    const struct qb_staged late = staged_of(BIKE, 9, 1, "late");
+    struct qb_store_link *link = subject->open();
+    const struct qb_store_ops *ops = subject->ops();
+    struct qb_staged found;
+    struct qb_error error = {""};
+    size_t count = 9;
+
+    begin(subject, link);
+    expect(stage(subject, link, new) == QB_STORE_OK &&
+               stage(subject, link, staged_of(BIKE, 4, 1, "of one")) == QB_STORE_OK &&
+               stage(subject, link, staged_of(LAMP, 3, 1, "another's")) == QB_STORE_OK,
+           subject->name, "staged");
+    expect(ops->archive_void_staged(link, 2, &count, &error) == QB_STORE_OK && count == 2,
+           subject->name, "two are of an ended epoch");
+    expect(finds_staged(subject, link, 0, new), subject->name, "the new one waits on");
+    expect(ops->archive_staged(link, LAMP, 0, &found, &error) == QB_STORE_NOT_FOUND, subject->name,
+           "the old ones do not");
+    expect(ops->archive_void_staged(link, 2, &count, &error) == QB_STORE_OK && count == 0,
+           subject->name, "each once");
+    expect(ops->archive_void(link, &late, &error) == QB_STORE_OK, subject->name, error.text);
+    end(subject, link, true);
+    subject->close(&link);
+}
+
 struct payments {
     size_t count;
     qb_id ids[ROWS_MAX];
@@ -418,5 +482,7 @@ void store_contract_history(const struct store_subject *subject)
     a_batch_is_there_whole_or_not_at_all(subject);
     a_conflict_freezes_one_auction(subject);
     what_is_staged_waits_for_its_place(subject);
+    heads_say_how_far_an_auction_is(subject);
+    what_is_void_waits_no_longer(subject);
     a_payment_is_its_buyers_and_its_sellers(subject);
 }

@@ -273,6 +273,7 @@ static void a_listing_that_never_opened_is_forgotten(const struct store_subject 
     const struct qb_store_ops *ops = subject->ops();
     struct qb_listing found;
     struct qb_lot lot = store_lot(LAMP);
+    uint32_t epoch_least = 0;
     struct qb_error error = {""};
     size_t count = 0;
 
@@ -284,7 +285,7 @@ static void a_listing_that_never_opened_is_forgotten(const struct store_subject 
     store_add_listing(subject, link, &young);
     store_add_listing(subject, link, &frozen);
     expect(ops->watch_set(link, ANN, LAMP, true, &error) == QB_STORE_OK &&
-               ops->archive_begin(link, &error) == QB_STORE_OK &&
+               ops->archive_begin(link, &epoch_least, &error) == QB_STORE_OK &&
                ops->archive_conflict(link, 8, 1, (const uint8_t *)"x", 1, &error) == QB_STORE_OK &&
                ops->archive_end(link, true, &error) == QB_STORE_OK,
            subject->name, error.text);

@@ -6,6 +6,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "storage/epochs.h"
 #include "storage/store_postgres.h"
 #include "tests/contract/expect.h"
 #include "tests/contract/store_contract.h"
@@ -152,23 +154,94 @@ QB_TEST(a_transaction_whose_connection_was_lost_is_not_committed_by_another)
 {
     const struct qb_listing lamp = store_listing(6, "A lamp");
     struct qb_store_link *link = open_new();
+    struct qb_archive_head head = {.auction = 6};
     struct qb_lot lot = store_lot(6);
+    uint32_t epoch_least = 0;
     struct qb_error error = {""};
     struct qb_listing found;
 
     store_add_users(&subject, link);
     store_add_listing(&subject, link, &lamp);
-    QB_EXPECT_EQ(store->ops->archive_begin(link, &error), QB_STORE_OK, error.text);
+    QB_EXPECT_EQ(store->ops->archive_begin(link, &epoch_least, &error), QB_STORE_OK, error.text);
     QB_EXPECT_EQ(store->ops->archive_state(link, &lot, &error), QB_STORE_OK, error.text);
     qb_stack_kill("postgres");
     qb_stack_revive("postgres");
-    lot.seq = 2;
-    QB_EXPECT_EQ(store->ops->archive_state(link, &lot, &error), QB_STORE_FAILED, "it is lost");
-    QB_EXPECT_EQ(store->ops->archive_state(link, &lot, &error), QB_STORE_FAILED, "to its end");
+    QB_EXPECT_EQ(store->ops->archive_heads(link, &head, 1, &error), QB_STORE_FAILED, "it is lost");
+    QB_EXPECT_EQ(store->ops->archive_heads(link, &head, 1, &error), QB_STORE_FAILED, "to its end");
     QB_EXPECT_EQ(store->ops->archive_end(link, true, &error), QB_STORE_FAILED, "with its end");
     QB_EXPECT_EQ(find_sal_again(link, &error), QB_STORE_OK, error.text);
     QB_EXPECT_EQ(store->ops->listing(link, 6, &found, &error), QB_STORE_OK, error.text);
     QB_EXPECT_EQ(found.applied_seq, 0, "nothing of it stays");
+    close_all(&link);
+}
+
+QB_TEST(an_epoch_ends_for_the_archiver_when_it_is_drained)
+{
+    static const struct {
+        uint32_t epoch;
+        enum qb_epoch_state state;
+        uint32_t least;
+    } rows[] = {{0, QB_EPOCH_SEALING, 0}, {0, QB_EPOCH_REBUILDING, 1}, {1, QB_EPOCH_OPENING, 1},
+                {1, QB_EPOCH_OPEN, 1},    {1, QB_EPOCH_SEALING, 1},    {1, QB_EPOCH_REBUILDING, 2},
+                {2, QB_EPOCH_OPENING, 2}};
+    struct qb_store_link *link = open_new();
+    struct qb_sql_link *leader = qb_schema_connect(postgres);
+    struct qb_error error = {""};
+    uint32_t least = 9;
+
+    for (size_t i = 0; i < QB_COUNT(rows); i++) {
+        QB_EXPECT(qb_epochs_move(leader, rows[i].epoch, rows[i].state, 1, &error), error.text);
+        QB_EXPECT_EQ(store->ops->archive_begin(link, &least, &error), QB_STORE_OK, error.text);
+        QB_EXPECT_EQ(least, rows[i].least, qb_epoch_state_name(rows[i].state));
+        QB_EXPECT_EQ(store->ops->archive_end(link, true, &error), QB_STORE_OK, error.text);
+    }
+    QB_EXPECT(qb_sql_run(leader, "SET lock_timeout = 200", &error), error.text);
+    QB_EXPECT_EQ(store->ops->archive_begin(link, &least, &error), QB_STORE_OK, error.text);
+    QB_EXPECT(!qb_epochs_move(leader, 2, QB_EPOCH_OPEN, 1, &error), "not while a batch is written");
+    QB_EXPECT_EQ(store->ops->archive_end(link, true, &error), QB_STORE_OK, error.text);
+    QB_EXPECT(qb_epochs_move(leader, 2, QB_EPOCH_OPEN, 1, &error), error.text);
+    qb_sql_close(&leader);
+    close_all(&link);
+}
+
+/* What one of two archivers waits for. */
+static void *look_at_head(void *context)
+{
+    struct qb_archive_head *head = context;
+    struct qb_error error = {""};
+    struct qb_store_link *link = store->ops->open(store, &error);
+    uint32_t least = 0;
+
+    qb_must(link != NULL, error.text);
+    QB_EXPECT_EQ(store->ops->archive_begin(link, &least, &error), QB_STORE_OK, error.text);
+    QB_EXPECT_EQ(store->ops->archive_heads(link, head, 1, &error), QB_STORE_OK, error.text);
+    QB_EXPECT_EQ(store->ops->archive_end(link, true, &error), QB_STORE_OK, error.text);
+    store->ops->close(&link);
+    return NULL;
+}
+
+QB_TEST(of_two_archivers_of_an_auction_the_later_sees_what_the_first_wrote)
+{
+    const struct qb_listing lamp = store_listing(6, "A lamp");
+    struct qb_store_link *link = open_new();
+    struct qb_lot lot = store_lot(6);
+    struct qb_archive_head first = {.auction = 6};
+    struct qb_archive_head second = {.auction = 6};
+    struct qb_error error = {""};
+    uint32_t least = 0;
+    pthread_t other;
+
+    store_add_users(&subject, link);
+    store_add_listing(&subject, link, &lamp);
+    QB_EXPECT_EQ(store->ops->archive_begin(link, &least, &error), QB_STORE_OK, error.text);
+    QB_EXPECT_EQ(store->ops->archive_heads(link, &first, 1, &error), QB_STORE_OK, error.text);
+    qb_must(pthread_create(&other, NULL, look_at_head, &second) == 0, "no thread");
+    qb_clock_sleep_us(200 * QB_MS_US);
+    QB_EXPECT_EQ(store->ops->archive_state(link, &lot, &error), QB_STORE_OK, error.text);
+    QB_EXPECT_EQ(store->ops->archive_end(link, true, &error), QB_STORE_OK, error.text);
+    (void)pthread_join(other, NULL);
+    QB_EXPECT_EQ(first.applied_seq, 0, "nothing yet");
+    QB_EXPECT_EQ(second.applied_seq, 1, "it waited");
     close_all(&link);
 }
 

@@ -299,6 +299,120 @@ QB_TEST(an_entry_of_an_old_epoch_never_stands_in_the_way_of_a_new_ones)
     qb_world_is_apart = false;
 }
 
+static uint32_t floor_now;
+
+static enum qb_store_result begin_above(struct qb_store_link *link, uint32_t *epoch_least,
+                                        struct qb_error *error)
+{
+    enum qb_store_result result = qb_world.store->ops->archive_begin(link, epoch_least, error);
+
+    *epoch_least = floor_now;
+    return result;
+}
+
+/* The world's archive again, on a store that has a recovery. */
+static void archive_above(uint32_t epoch)
+{
+    static struct qb_store_ops ops;
+    const struct qb_archive_options options = {.journal = qb_world.journal,
+                                               .store = &ops,
+                                               .link = qb_world.link,
+                                               .items_max = 100,
+                                               .is_journal_apart = true};
+
+    ops = *qb_world.store->ops;
+    ops.archive_begin = begin_above;
+    floor_now = epoch;
+    qb_archive_free(&qb_world.archive);
+    qb_world.archive = qb_archive_new(&options);
+}
+
+static int64_t void_count(void)
+{
+    return qb_world_number("SELECT count(*) FROM void_entries");
+}
+
+QB_TEST(what_comes_of_an_ended_epoch_is_void_and_what_is_only_repeated_is_not)
+{
+    new_lots();
+    archive_above(1);
+    qb_world_append(bid_of_epoch(2, 1, 500));
+    qb_world_append(bid_of_epoch(4, 1, 900));
+    archive();
+    QB_EXPECT_EQ(staged_count(), 1, "one waits");
+    floor_now = 2;
+    qb_world_append(bid_of_epoch(2, 1, 500)); /* archived already */
+    qb_world_append(bid_of_epoch(3, 1, 700)); /* what that one waits for, too late */
+    archive();
+    QB_EXPECT_EQ(listing_of(LOT).applied_seq, 2, "nothing more of it is applied");
+    QB_EXPECT_EQ(void_count(), 2, "it is kept beside, as is what waited");
+    QB_EXPECT_EQ(staged_count(), 0, "that waits no longer");
+    qb_world_append(bid_of_epoch(3, 2, 800));
+    qb_world_append(bid_of_epoch(3, 1, 700)); /* its place is taken by the new epoch */
+    qb_world_append(bid_of_epoch(4, 2, 1600));
+    archive();
+    QB_EXPECT_EQ(listing_of(LOT).applied_seq, 4, "the new epoch goes on from there");
+    QB_EXPECT_EQ(void_count(), 3, "the old one is void again");
+    QB_EXPECT_EQ(qb_world_number("SELECT count(*) FROM void_entries WHERE epoch = 1"), 3, "all");
+    QB_EXPECT_EQ(qb_world_number("SELECT count(*) FROM conflicts"), 0, "no conflict");
+    qb_world_end();
+}
+
+QB_TEST(a_batch_that_fails_voids_nothing)
+{
+    struct qb_error error = {""};
+
+    new_lots();
+    archive_above(1);
+    qb_world_append(bid_of_epoch(4, 1, 900));
+    archive();
+    floor_now = 2;
+    qb_world_tamper("CREATE TRIGGER broken BEFORE INSERT ON entries BEGIN "
+                    "SELECT raise(ABORT, 'broken'); END");
+    qb_world_append(bid_of_epoch(2, 2, 500));
+    QB_EXPECT(!qb_world_archive(&error), "it fails");
+    QB_EXPECT_EQ(staged_count(), 1, "as it was");
+    QB_EXPECT_EQ(void_count(), 0, "nothing is void");
+    qb_world_tamper("DROP TRIGGER broken");
+    archive();
+    QB_EXPECT_EQ(void_count(), 1, "the next try does it");
+    QB_EXPECT_EQ(listing_of(LOT).applied_seq, 2, "and goes on");
+    qb_world_end();
+}
+
+/* Two archivers, of which one pauses while the other goes on. */
+QB_TEST(an_archive_that_others_went_past_goes_on_from_there)
+{
+    struct qb_error error = {""};
+
+    qb_world_is_apart = true;
+    new_lots();
+    qb_world_append(bid_of_epoch(2, 1, 500));
+    archive();
+    struct qb_archive *first = qb_world.archive;
+    const struct qb_archive_options other = {.journal = qb_world.journal,
+                                             .store = qb_world.store->ops,
+                                             .link = qb_world.link,
+                                             .items_max = 100,
+                                             .is_journal_apart = true};
+    qb_world.archive = qb_archive_new(&other);
+    qb_world_append(bid_of_epoch(3, 1, 900));
+    qb_world_append(bid_of_epoch(6, 1, 9000)); /* waits; the first has never heard of it */
+    archive();
+    struct qb_archive *second = qb_world.archive;
+    qb_world.archive = first;
+    qb_world_append(bid_of_epoch(3, 1, 900));
+    qb_world_append(bid_of_epoch(4, 1, 2000));
+    qb_world_append(bid_of_epoch(5, 1, 4000));
+    QB_EXPECT(qb_world_archive(&error), error.text);
+    QB_EXPECT_EQ(listing_of(LOT).applied_seq, 6, "all of it");
+    QB_EXPECT_EQ(staged_count(), 0, "nothing waits");
+    QB_EXPECT_EQ(qb_world_number("SELECT count(*) FROM conflicts"), 0, "no conflict");
+    qb_archive_free(&second);
+    qb_world_end();
+    qb_world_is_apart = false;
+}
+
 QB_TEST(other_content_in_a_staged_place_freezes_its_auction)
 {
     qb_world_is_apart = true;
