@@ -14,6 +14,7 @@ static const char *const bodies[QB_SCRIPT_COUNT] = {
     [QB_SCRIPT_APPEND] = qb_script_append, [QB_SCRIPT_MARK] = qb_script_mark,
     [QB_SCRIPT_HEADS] = qb_script_heads,   [QB_SCRIPT_READ] = qb_script_read,
     [QB_SCRIPT_SWEEP] = qb_script_sweep,   [QB_SCRIPT_SNAPSHOT] = qb_script_snapshot,
+    [QB_SCRIPT_LIMITS] = qb_script_limits,
 };
 
 void qb_script_text(enum qb_script script, uint32_t epoch, struct qb_text *text)
@@ -105,6 +106,12 @@ void qb_words_shard_key(struct qb_words *words, unsigned shard, const char *name
 void qb_words_auction_key(struct qb_words *words, unsigned shard, qb_id auction, const char *name)
 {
     qb_text_format(&words->bytes, "qb:{q%u}:%016" PRIx64 ":%s", shard, auction, name);
+    end_word(words);
+}
+
+void qb_words_user_key(struct qb_words *words, unsigned shard, qb_id user, const char *name)
+{
+    qb_text_format(&words->bytes, "qb:{q%u}:" QB_LIMIT_KEYS "%016" PRIx64 ":%s", shard, user, name);
     end_word(words);
 }
 

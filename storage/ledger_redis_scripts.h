@@ -1,7 +1,7 @@
 /*
- * The scripts of the ledger on Redis for one epoch, which is a literal of their texts: their SHA-1
- * is computed here, so that who only calls them needs no right to load them, and a script that is
- * missing stays missing (reliability.md P1). Also one command being put together.
+ * The scripts on Redis, of the ledger and of limits, for one epoch, which is a literal of their
+ * texts: their SHA-1 is computed here, so that who only calls them needs no right to load them, and
+ * a script that is missing stays missing (reliability.md P1). Also one command being put together.
  *
  * Any thread; what is made belongs to its caller.
  */
@@ -21,6 +21,7 @@ enum qb_script {
     QB_SCRIPT_READ,
     QB_SCRIPT_SWEEP,
     QB_SCRIPT_SNAPSHOT,
+    QB_SCRIPT_LIMITS, /* storage/limits_redis.h */
     QB_SCRIPT_COUNT
 };
 
@@ -50,6 +51,11 @@ void qb_words_int(struct qb_words *words, int64_t value);
 void qb_words_shard_key(struct qb_words *words, unsigned shard, const char *name);
 /* "qb:{q<shard>}:<16 hex digits of the auction>:<name>" */
 void qb_words_auction_key(struct qb_words *words, unsigned shard, qb_id auction, const char *name);
+/* What limits keep begins with this behind "qb:{q<shard>}:". A recovery leaves it as it is: nobody
+ * gets a new start by crashing Redis (reliability.md H30). */
+#define QB_LIMIT_KEYS "limit:"
+/* "qb:{q<shard>}:limit:<16 hex digits of the user>:<name>" */
+void qb_words_user_key(struct qb_words *words, unsigned shard, qb_id user, const char *name);
 /* "qb:{q<shard>}:log:<16 hex digits>": the channel of an auction's log. */
 void qb_words_channel(struct qb_words *words, unsigned shard, qb_id auction);
 /* The 16 hex digits. */

@@ -10,3 +10,4 @@ extern const char qb_script_heads[];
 extern const char qb_script_read[];
 extern const char qb_script_sweep[];
 extern const char qb_script_snapshot[];
+extern const char qb_script_limits[];
