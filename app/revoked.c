@@ -81,23 +81,29 @@ static void make_room(struct qb_revoked *revoked, qb_time_us now_us)
     while (revoked->oldest != NULL && revoked->oldest->until_us <= now_us)
         drop(revoked, revoked->oldest);
     if (revoked->map.count < revoked->rows_max) return;
+    QB_ASSERT(revoked->oldest != NULL);
     if (revoked->oldest->since_us > revoked->not_before_us)
         revoked->not_before_us = revoked->oldest->since_us;
     drop(revoked, revoked->oldest);
     qb_metric_add(QB_METRIC_revocations_dropped_total, NULL, 1);
 }
 
-void qb_revoked_add(struct qb_revoked *revoked, const struct qb_revocation *revocation,
-                    qb_time_us now_us)
+static struct key key_of(const struct qb_revocation *revocation)
+{
+    return (struct key){.login = revocation->login,
+                        .user = revocation->login == 0 ? revocation->user : 0};
+}
+
+/* The caller holds the mutex. */
+static void add(struct qb_revoked *revoked, const struct qb_revocation *revocation,
+                qb_time_us now_us)
 {
     struct row *row = calloc(1, sizeof *row);
 
     QB_ASSERT(row != NULL);
-    row->key.login = revocation->login;
-    row->key.user = revocation->login == 0 ? revocation->user : 0;
+    row->key = key_of(revocation);
     row->since_us = revocation->since_us;
     row->until_us = revocation->until_us;
-    (void)pthread_mutex_lock(&revoked->mutex);
     struct row *before = qb_map_get(&revoked->map, &row->key);
     if (before != NULL) drop(revoked, before);
     make_room(revoked, now_us);
@@ -106,7 +112,30 @@ void qb_revoked_add(struct qb_revoked *revoked, const struct qb_revocation *revo
     *(revoked->newest != NULL ? &revoked->newest->newer : &revoked->oldest) = row;
     revoked->newest = row;
     qb_metric_set(QB_METRIC_revocations, NULL, (int64_t)revoked->map.count);
+}
+
+void qb_revoked_add(struct qb_revoked *revoked, const struct qb_revocation *revocation,
+                    qb_time_us now_us)
+{
+    (void)pthread_mutex_lock(&revoked->mutex);
+    add(revoked, revocation, now_us);
     (void)pthread_mutex_unlock(&revoked->mutex);
+}
+
+bool qb_revoked_learn(struct qb_revoked *revoked, const struct qb_revocation *revocation,
+                      qb_time_us now_us)
+{
+    const struct key key = key_of(revocation);
+
+    (void)pthread_mutex_lock(&revoked->mutex);
+    const struct row *row = qb_map_get(&revoked->map, &key);
+    bool is_known = row != NULL && row->since_us >= revocation->since_us;
+    /* One whose row went is known too: else a full list would learn it again and again. */
+    bool is_new =
+        !is_known && revocation->since_us > revoked->not_before_us && revocation->until_us > now_us;
+    if (is_new) add(revoked, revocation, now_us);
+    (void)pthread_mutex_unlock(&revoked->mutex);
+    return is_new;
 }
 
 /* Since when tokens of the account are good again; the caller holds the mutex. */

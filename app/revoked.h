@@ -33,6 +33,11 @@ void qb_revoked_free(struct qb_revoked **revoked);
 void qb_revoked_add(struct qb_revoked *revoked, const struct qb_revocation *revocation,
                     qb_time_us now_us);
 
+/* The same of what another replica or the store tells, unless as new a one is known, or a newer
+ * one. Returns whether it was added: then sessions that it ends may still be there. */
+QB_MUST_USE bool qb_revoked_learn(struct qb_revoked *revoked,
+                                  const struct qb_revocation *revocation, qb_time_us now_us);
+
 /* Whether what was known of `identity` at its checked_us holds no longer. */
 QB_MUST_USE bool qb_revoked_has(struct qb_revoked *revoked, const struct qb_identity *identity);
 

@@ -165,6 +165,33 @@ void qb_holds_limit_set(struct qb_holds *holds, qb_id user, const char *currency
     (void)pthread_mutex_unlock(&holds->lock);
 }
 
+int64_t qb_holds_limit(struct qb_holds *holds, qb_id user, const char *currency)
+{
+    (void)pthread_mutex_lock(&holds->lock);
+    struct account *account = qb_map_get(&holds->accounts, &user);
+    const struct limit *limit = account != NULL ? find_limit(account, currency) : NULL;
+    int64_t amount = limit != NULL ? limit->amount : -1;
+    (void)pthread_mutex_unlock(&holds->lock);
+    return amount;
+}
+
+void qb_holds_limits(struct qb_holds *holds,
+                     void (*each)(void *context, qb_id user, const char *currency, int64_t amount),
+                     void *context)
+{
+    const struct account *account = NULL;
+    size_t cursor = 0;
+
+    (void)pthread_mutex_lock(&holds->lock);
+    while ((account = qb_map_next(&holds->accounts, &cursor, NULL)) != NULL) {
+        for (size_t i = 0; i < account->limit_count; i++) {
+            const struct limit *limit = &account->limits[i];
+            each(context, account->user, limit->currency, limit->amount);
+        }
+    }
+    (void)pthread_mutex_unlock(&holds->lock);
+}
+
 void qb_holds_ban(struct qb_holds *holds, qb_id user, bool is_banned)
 {
     (void)pthread_rwlock_wrlock(&holds->bans_lock);
@@ -196,6 +223,20 @@ bool qb_holds_is_banned(struct qb_holds *holds, qb_id user)
     bool is_banned = qb_holds_kept_ban(holds, user);
     qb_holds_release_bans(holds);
     return is_banned;
+}
+
+void qb_holds_bans(struct qb_holds *holds, void (*each)(void *context, qb_id user), void *context)
+{
+    const void *key = NULL;
+    size_t cursor = 0;
+
+    qb_holds_keep_bans(holds);
+    while (qb_map_next(&holds->banned, &cursor, &key) != NULL) {
+        qb_id user = 0;
+        (void)memcpy(&user, key, sizeof user);
+        each(context, user);
+    }
+    qb_holds_release_bans(holds);
 }
 
 static struct stake *stake_of(struct qb_holds *holds, struct account *account, qb_id auction,

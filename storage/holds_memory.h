@@ -26,11 +26,18 @@ void qb_holds_free(struct qb_holds **holds);
 
 /* The most that `user` may have at stake in `currency`; -1: no limit. */
 void qb_holds_limit_set(struct qb_holds *holds, qb_id user, const char *currency, int64_t amount);
+int64_t qb_holds_limit(struct qb_holds *holds, qb_id user, const char *currency);
+/* Each of them, for who compares them with the store; `each` makes no call to the holds. */
+void qb_holds_limits(struct qb_holds *holds,
+                     void (*each)(void *context, qb_id user, const char *currency, int64_t amount),
+                     void *context);
 
 /* A banned account is known at once on all threads, also to who holds an older token. Waits for
  * who keeps the bans. */
 void qb_holds_ban(struct qb_holds *holds, qb_id user, bool is_banned);
 bool qb_holds_is_banned(struct qb_holds *holds, qb_id user);
+/* Each that is banned; `each` makes no call to the holds. */
+void qb_holds_bans(struct qb_holds *holds, void (*each)(void *context, qb_id user), void *context);
 
 /*
  * Keeps the bans as they are until they are released, and asks them meanwhile: what is entered in

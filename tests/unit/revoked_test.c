@@ -50,6 +50,40 @@ QB_TEST(a_login_that_is_out_has_no_tokens_and_others_keep_theirs)
     QB_EXPECT(revoked == NULL, "freed");
 }
 
+QB_TEST(what_is_learned_twice_is_new_once)
+{
+    struct qb_revoked *revoked = qb_revoked_new(2);
+    struct qb_revocation row = {.user = 1, .since_us = 100 * S, .until_us = 1000 * S};
+
+    QB_EXPECT(qb_revoked_learn(revoked, &row, 100 * S), "new");
+    QB_EXPECT(is_refused(revoked, 7, 1, 100 * S), "and holds");
+    QB_EXPECT(!qb_revoked_learn(revoked, &row, 101 * S), "known");
+    row.since_us = 90 * S;
+    QB_EXPECT(!qb_revoked_learn(revoked, &row, 101 * S), "an older one");
+    QB_EXPECT(is_refused(revoked, 7, 1, 95 * S), "which takes nothing back");
+    row.since_us = 110 * S;
+    QB_EXPECT(qb_revoked_learn(revoked, &row, 111 * S), "a newer one");
+    QB_EXPECT(is_refused(revoked, 7, 1, 105 * S), "which counts");
+    row.user = 2;
+    QB_EXPECT(!qb_revoked_learn(revoked, &row, 1000 * S), "one that has ended");
+    qb_revoked_free(&revoked);
+}
+
+QB_TEST(a_full_list_learns_nothing_again)
+{
+    struct qb_revoked *revoked = qb_revoked_new(2);
+
+    for (qb_id user = 1; user <= 3; user++) {
+        const struct qb_revocation row = {
+            .user = user, .since_us = (int64_t)user * S, .until_us = 1000 * S};
+        QB_EXPECT(qb_revoked_learn(revoked, &row, 10 * S), "new");
+    }
+    const struct qb_revocation first = {.user = 1, .since_us = S, .until_us = 1000 * S};
+    QB_EXPECT(!qb_revoked_learn(revoked, &first, 10 * S), "its row went, what it said stays");
+    QB_EXPECT(is_refused(revoked, 7, 1, S), "as does everybody's");
+    qb_revoked_free(&revoked);
+}
+
 QB_TEST(new_roles_end_the_tokens_from_before_them)
 {
     struct qb_revoked *revoked = qb_revoked_new(10);
