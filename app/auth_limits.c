@@ -8,8 +8,11 @@
 #include "base/map.h"
 #include "base/sha256.h"
 #include "bidding/limiter.h"
+#include "storage/tally.h"
 
 #define KEY_BYTES_MAX QB_SHA256_BYTES
+
+_Static_assert(QB_AUTH_ADDRESS_BYTES == QB_TALLY_KEY_BYTES, "an address is a key of a tally");
 
 struct counter {
     uint8_t key[KEY_BYTES_MAX];
@@ -120,6 +123,8 @@ void qb_auth_limits_free(struct qb_auth_limits **limits)
 int64_t qb_auth_limits_address(struct qb_auth_limits *limits,
                                const uint8_t key[QB_AUTH_ADDRESS_BYTES], int64_t mono_us)
 {
+    if (limits->options.attempts != NULL)
+        return qb_tally_admit(limits->options.attempts, key, mono_us);
     (void)pthread_mutex_lock(&limits->mutex);
     struct counter *counter = counter_of(&limits->addresses, key, mono_us);
     counter->used_us = mono_us;

@@ -16,12 +16,14 @@
 #define QB_AUTH_ADDRESS_BYTES  16
 
 struct qb_auth_limits;
+struct qb_tally; /* storage/tally.h */
 
 struct qb_auth_limits_options {
     uint32_t attempts_max; /* of an address in the window */
     uint32_t failures_max; /* of an account before the delay grows */
     uint32_t addresses_max;
     uint32_t accounts_max;
+    struct qb_tally *attempts; /* kept: counts those of addresses over all replicas; null: here */
 };
 
 struct qb_auth_limits *qb_auth_limits_new(const struct qb_auth_limits_options *options);

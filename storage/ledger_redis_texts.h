@@ -11,3 +11,4 @@ extern const char qb_script_read[];
 extern const char qb_script_sweep[];
 extern const char qb_script_snapshot[];
 extern const char qb_script_limits[];
+extern const char qb_script_tally[];

@@ -5,7 +5,7 @@
 -- and this one it may only read.
 --
 -- What the scripts use, for the rights of who calls them: get set time publish pttl pexpire, hget
--- hmget hgetall hset hdel hlen, xadd xrange xlen, zadd zrem zcard zscore zrange zrangebyscore
+-- hmget hgetall hset hdel hlen hincrby, xadd xrange xlen, zadd zrem zcard zscore zrange zrangebyscore
 -- zremrangebyscore, sadd scard, llen lindex lpop rpush. The ledger itself: evalsha zrangebyscore del.
 -- Only the coordinator: script|load and the key of the epoch.
 --
