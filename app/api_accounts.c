@@ -9,6 +9,7 @@
 #include "app/api_parts.h"
 #include "app/auction_form.h"
 #include "app/auth_limits.h"
+#include "app/control.h"
 #include "app/revoked.h"
 #include "app/ticket.h"
 #include "app/token.h"
@@ -355,7 +356,7 @@ void qb_api_log_out_work(struct qb_call *call, struct qb_store_link *link)
     if (!qb_call_stored(call, removed, "login_remove", &error)) return;
     /* As of now: a renewal that found the login just before it went is older. */
     out = qb_revocation_now(call->login, call->user.id);
-    qb_revoked_add(call->api->options.revoked, &out, out.since_us);
+    qb_control_revoke(call->api->options.control, &out);
 }
 
 void qb_api_log_out(struct qb_call *call)

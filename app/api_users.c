@@ -7,6 +7,7 @@
 
 #include "app/api_parts.h"
 #include "app/auction_form.h"
+#include "app/control.h"
 #include "app/revoked.h"
 #include "base/assert.h"
 #include "base/log.h"
@@ -69,7 +70,7 @@ void qb_api_user_limit_work(struct qb_call *call, struct qb_store_link *link)
     enum qb_store_result set =
         qb_call_ops(call)->limit_set(link, user.id, currency, amount, &error);
     if (!qb_call_stored(call, set, "limit_set", &error)) return;
-    qb_holds_limit_set(call->api->options.holds, user.id, currency, amount);
+    qb_control_limit(call->api->options.control, user.id, currency, amount);
     log_change(call, "limit");
     call->status = 204;
 }
@@ -123,7 +124,7 @@ static void save_roles(struct qb_call *call, struct qb_store_link *link, const s
     save_user(call, link, user);
     if (call->problem != QB_API_NONE) return;
     old = qb_revocation_now(0, user->id);
-    qb_revoked_add(call->api->options.revoked, &old, old.since_us);
+    qb_control_revoke(call->api->options.control, &old);
     call->api->options.end_sessions(call->api->options.context, 0, user->id,
                                     QB_CLOSE_ROLES_CHANGED);
     (void)revoke(call, link, &old);
@@ -207,7 +208,7 @@ void qb_api_user_ban_work(struct qb_call *call, struct qb_store_link *link)
     user.is_banned = call->ban.is_on;
     save_user(call, link, &user);
     if (call->problem != QB_API_NONE) return;
-    qb_holds_ban(call->api->options.holds, user.id, user.is_banned);
+    qb_control_ban(call->api->options.control, user.id, user.is_banned);
     log_change(call, call->ban.is_on ? "ban" : "unban");
     if (call->ban.is_on) find_auctions(call, link);
 }

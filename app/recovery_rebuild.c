@@ -74,7 +74,9 @@ static void take_page(void *context, const struct qb_redis_reply *reply)
     struct page *page = context;
     const struct qb_redis_reply *keys = qb_redis_item(reply, 1);
     char epoch_key[64];
+    char limits[64]; /* what nobody gets anew by a recovery (reliability.md H30) */
 
+    (void)snprintf(limits, sizeof limits, "qb:{q%u}:" QB_LIMIT_KEYS, page->writer->shard);
     (void)snprintf(page->cursor, sizeof page->cursor, "%s",
                    qb_redis_text(qb_redis_item(reply, 0), NULL));
     (void)snprintf(epoch_key, sizeof epoch_key, "qb:{q%u}:epoch", page->writer->shard);
@@ -83,7 +85,7 @@ static void take_page(void *context, const struct qb_redis_reply *reply)
     for (size_t i = 0; i < qb_redis_count(keys); i++) {
         size_t length = 0;
         const char *key = qb_redis_text(qb_redis_item(keys, i), &length);
-        if (strcmp(key, epoch_key) == 0) continue;
+        if (strcmp(key, epoch_key) == 0 || strncmp(key, limits, strlen(limits)) == 0) continue;
         qb_words_add(&page->writer->words, key, length);
         page->keys++;
     }

@@ -108,6 +108,7 @@ static void on_turn(void *context)
 {
     struct qb_io *io = context;
     qb_runner_turn(io->runner);
+    qb_replica_cluster_turn(io);
 }
 
 static void on_timer(void *context)
@@ -188,6 +189,7 @@ static struct qb_api_options api_options(struct qb_io *io)
         .limits = replica->limits,
         .tickets = replica->tickets,
         .revoked = replica->revoked,
+        .control = replica->control,
         .holds = replica->holds,
         .documents = replica->documents,
         .origins = replica->settings.origins,
@@ -270,6 +272,7 @@ static bool make_runners(struct qb_replica *replica, struct qb_error *error)
         struct qb_ledger *ledger = make_ledger(io, error);
         if (ledger == NULL) return false;
         io->runner = qb_runner_new(replica->runners, io->loop, ledger);
+        if (replica->data.cluster != NULL) QB_TRY(qb_replica_limits_redis(io, error));
     }
     return true;
 }
@@ -277,6 +280,7 @@ static bool make_runners(struct qb_replica *replica, struct qb_error *error)
 static bool make_shared(struct qb_replica *replica, struct qb_error *error)
 {
     const struct qb_settings *s = &replica->settings;
+    if (replica->data.cluster != NULL) replica->tally = qb_replica_tally(s);
     const struct qb_holds_options holds = {
         .bids_max = (uint32_t)s->bids_per_minute,
         .window_us = 60 * QB_SECOND_US,
@@ -287,6 +291,7 @@ static bool make_shared(struct qb_replica *replica, struct qb_error *error)
         .failures_max = AUTH_FAILURES_MAX,
         .addresses_max = 100000,
         .accounts_max = 100000,
+        .attempts = replica->tally,
     };
     const struct qb_work_options store = {
         .name = "store",
@@ -321,7 +326,7 @@ static bool open_replica(struct qb_replica *replica, struct qb_error *error)
     struct qb_data *data = &replica->data;
 
     QB_TRY(qb_settings_have_services(s) ? qb_data_open_cluster(data, s, error)
-                                      : qb_data_open(data, s, error));
+                                        : qb_data_open(data, s, error));
     if (data->cluster != NULL && s->token_key_file[0] == '\0') {
         return qb_error_set(error, "--token-key-file: not set; replicas of a cluster share one "
                                    "token key, which none of them makes (openssl rand -hex 32)");
@@ -341,6 +346,7 @@ static bool open_replica(struct qb_replica *replica, struct qb_error *error)
     QB_TRY(make_runners(replica, error));
     QB_TRY(qb_replica_load_revoked(data, replica->revoked, error));
     QB_TRY(qb_replica_load(data, replica->runners, replica->holds, (size_t)s->ring_entries, error));
+    QB_TRY(qb_replica_control(replica, end_sessions, error));
     for (unsigned i = 0; i < replica->io_count; i++) {
         QB_TRY(open_edge(&replica->io[i], error));
         qb_runner_restored(replica->io[i].runner);
@@ -437,15 +443,18 @@ void qb_replica_free(struct qb_replica **replica)
     *replica = NULL;
     if (old == NULL) return;
     stop_threads(old);
+    qb_control_free(&old->control);
     qb_work_pool_stop(old->password_pool);
     qb_work_pool_stop(old->store_pool);
     qb_archiver_free(&old->archiver);
     old->data.frozen = NULL; /* nobody is left to be told */
     settle_mailboxes(old);
     settle_journal(old);
+    qb_tally_redis_free(&old->tally_redis);
     for (unsigned i = 0; i < old->io_count; i++) {
         qb_api_free(&old->io[i].api);
         qb_edge_free(&old->io[i].edge);
+        qb_limits_redis_free(&old->io[i].limits);
         if (old->io[i].loop != NULL) qb_loop_settle(old->io[i].loop);
     }
     qb_data_close(&old->data);
@@ -457,6 +466,7 @@ void qb_replica_free(struct qb_replica **replica)
     for (unsigned i = 0; i < old->io_count; i++) qb_loop_free(&old->io[i].loop);
     qb_holds_free(&old->holds);
     qb_auth_limits_free(&old->limits);
+    qb_tally_free(&old->tally);
     qb_tickets_free(&old->tickets);
     qb_revoked_free(&old->revoked);
     qb_documents_free(&old->documents);

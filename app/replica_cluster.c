@@ -5,6 +5,7 @@
 
 #include "app/replica_parts.h"
 #include "base/assert.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "pubsub/bus_redis.h"
 #include "storage/journal_rabbit.h"
@@ -41,6 +42,74 @@ struct qb_ledger *qb_replica_ledger_redis(struct qb_io *io, struct qb_error *err
     };
 
     return qb_ledger_redis_new(&options, error);
+}
+
+bool qb_replica_limits_redis(struct qb_io *io, struct qb_error *error)
+{
+    struct qb_replica *replica = io->replica;
+    const struct qb_cluster *cluster = replica->data.cluster;
+    const struct qb_limits_redis_options options = {
+        .loop = qb_loop_uv(io->loop),
+        .addresses = cluster->redis.list,
+        .shards = cluster->redis.count,
+        .name = "quickbid-limits",
+        .must_be_safe = true,
+        .bids_max = (uint32_t)replica->settings.bids_per_minute,
+        .window_us = 60 * QB_SECOND_US,
+    };
+
+    io->limits = qb_limits_redis_new(&options, error);
+    if (io->limits == NULL) return false;
+    qb_runner_set_limits(io->runner, io->limits);
+    if (io != replica->io) return true;
+    const struct qb_tally_redis_options tally = {
+        .loop = qb_loop_uv(io->loop),
+        .addresses = cluster->redis.list,
+        .shards = cluster->redis.count,
+        .name = "quickbid-tally",
+        .must_be_safe = true,
+        .tally = replica->tally,
+        .what = "auth",
+    };
+    replica->tally_redis = qb_tally_redis_new(&tally, error);
+    return replica->tally_redis != NULL;
+}
+
+struct qb_tally *qb_replica_tally(const struct qb_settings *settings)
+{
+    const struct qb_tally_options options = {
+        .limit = (uint32_t)settings->auth_attempts,
+        .window_us = QB_AUTH_WINDOW_US,
+        .keys_max = 100000,
+    };
+
+    return qb_tally_new(&options);
+}
+
+void qb_replica_cluster_turn(struct qb_io *io)
+{
+    if (io->replica->tally_redis != NULL && io == io->replica->io) {
+        qb_tally_redis_turn(io->replica->tally_redis);
+    }
+}
+
+bool qb_replica_control(struct qb_replica *replica,
+                        void (*end_sessions)(void *, uint64_t, qb_id, enum qb_close),
+                        struct qb_error *error)
+{
+    const struct qb_cluster *cluster = replica->data.cluster;
+    const struct qb_control_options options = {
+        .address = cluster != NULL ? cluster->redis.list[0] : NULL,
+        .name = "quickbid-control",
+        .store = replica->data.store,
+        .revoked = replica->revoked,
+        .holds = replica->holds,
+        .end_sessions = end_sessions,
+        .context = replica,
+    };
+
+    replica->control = qb_control_new(&options, error);
+    return replica->control != NULL;
 }
 
 static bool is_stuck(void *context, uint32_t *retry_after_ms)
@@ -80,6 +149,11 @@ static void open_here(void *context, void *message)
     struct opening *opening = message;
 
     (void)context;
+    /* The limits first: the ledger's auctions tell them what they hold. */
+    qb_limits_redis_open(opening->io->limits, opening->epoch);
+    if (opening->io == opening->io->replica->io) {
+        qb_tally_redis_open(opening->io->replica->tally_redis, opening->epoch);
+    }
     qb_ledger_redis_open(qb_runner_ledger(opening->io->runner), opening->epoch);
     free(opening);
 }

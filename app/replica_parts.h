@@ -9,6 +9,7 @@
 #include "app/auth_limits.h"
 #include "app/cluster.h"
 #include "app/commands.h"
+#include "app/control.h"
 #include "app/data.h"
 #include "app/demo.h"
 #include "app/loop.h"
@@ -20,6 +21,8 @@
 #include "app/token.h"
 #include "app/watchdog.h"
 #include "storage/holds_memory.h"
+#include "storage/limits_redis.h"
+#include "storage/tally_redis.h"
 
 /* One I/O thread and what is its own. */
 struct qb_io {
@@ -30,6 +33,7 @@ struct qb_io {
     struct qb_edge *edge;
     struct qb_api *api;
     struct qb_commands commands;
+    struct qb_limits_redis *limits; /* null: embedded */
 };
 
 struct qb_replica {
@@ -45,6 +49,9 @@ struct qb_replica {
     struct qb_auth_limits *limits;
     struct qb_tickets *tickets;
     struct qb_revoked *revoked;
+    struct qb_control *control;
+    struct qb_tally *tally;             /* null: embedded */
+    struct qb_tally_redis *tally_redis; /* on the first loop */
     struct qb_documents *documents;
     struct qb_recovery *recovery; /* null: embedded, or not running */
     struct qb_watchdog *watchdog;
@@ -58,10 +65,22 @@ struct qb_replica {
     bool is_ready; /* read by all threads, atomically */
 };
 
-/* --- replica_cluster.c: of a cluster only --- */
+/* --- replica_cluster.c --- */
+
+/* What must hold in every replica; after what it compares is loaded. Embedded, too. */
+QB_MUST_USE bool qb_replica_control(struct qb_replica *replica,
+                                    void (*end_sessions)(void *, uint64_t, qb_id, enum qb_close),
+                                    struct qb_error *error);
+
+/* The rest is of a cluster only. */
 
 struct qb_bus *qb_replica_bus_redis(struct qb_replica *replica, struct qb_error *error);
 struct qb_ledger *qb_replica_ledger_redis(struct qb_io *io, struct qb_error *error);
+/* The limits over all replicas of one thread; the first thread's also exchanges the tally. */
+QB_MUST_USE bool qb_replica_limits_redis(struct qb_io *io, struct qb_error *error);
+struct qb_tally *qb_replica_tally(const struct qb_settings *settings);
+/* At the end of each turn. */
+void qb_replica_cluster_turn(struct qb_io *io);
 /* What its runners need beyond the embedded ones. */
 void qb_replica_cluster_options(struct qb_replica *replica, struct qb_runners_options *options);
 /* Follows the epoch, and leads recoveries; once the loops run. */

@@ -108,6 +108,11 @@ struct qb_runner *qb_runner_new(struct qb_runners *all, struct qb_loop *loop,
     return runner;
 }
 
+void qb_runner_set_limits(struct qb_runner *runner, struct qb_limits_redis *limits)
+{
+    runner->limits = limits;
+}
+
 void qb_runner_set_edge(struct qb_runner *runner, struct qb_edge *edge)
 {
     runner->edge = edge;

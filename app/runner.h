@@ -22,6 +22,7 @@ struct qb_ledger;
 struct qb_journal;
 struct qb_bus;
 struct qb_holds;
+struct qb_limits_redis;
 struct qb_work_pool;
 
 struct qb_runners_options {
@@ -59,6 +60,9 @@ void qb_runners_free(struct qb_runners **runners);
 /* A runner for one I/O thread. `ledger` is taken. */
 struct qb_runner *qb_runner_new(struct qb_runners *runners, struct qb_loop *loop,
                                 struct qb_ledger *ledger);
+/* The limits of accounts over all replicas, asked before anything is sent to an auction; a
+ * cluster's only. Borrowed. */
+void qb_runner_set_limits(struct qb_runner *runner, struct qb_limits_redis *limits);
 /* Its edge, once there is one; before the loop runs. */
 void qb_runner_set_edge(struct qb_runner *runner, struct qb_edge *edge);
 

@@ -24,7 +24,15 @@ static bool is_bid(const struct qb_entry *entry)
 
 void qb_request_release(const struct qb_runner *at, const struct qb_request *request)
 {
-    if (is_bid(&request->entry)) qb_holds_release(at->all->options.holds, &request->entry);
+    if (at->limits != NULL)
+        qb_runner_unreserve(at, request);
+    else if (is_bid(&request->entry))
+        qb_holds_release(at->all->options.holds, &request->entry);
+}
+
+bool qb_request_is_bid(const struct qb_request *request)
+{
+    return is_bid(&request->entry);
 }
 
 void qb_request_end(struct qb_runner *at, struct qb_request *request,
@@ -127,12 +135,12 @@ void qb_runners_suspend(struct qb_runner *runner, bool is_suspended)
     qb_metric_set(QB_METRIC_ledger_open, NULL, atomic_load(&runner->all->suspended) == 0);
 }
 
-static void send_home(struct qb_runner *runner, struct qb_request *request)
+void qb_request_send(struct qb_request *request)
 {
+    struct qb_runner *runner = request->origin;
     struct qb_runner *home = qb_runners_home(runner->all, request->entry.auction);
     const struct qb_answer busy = {.reply = QB_REPLY_BUSY, .retry_after_ms = 250};
 
-    (void)atomic_fetch_add(&runner->open_requests, 1);
     if (home == runner)
         accept_request(runner, request);
     else if (!qb_mailbox_post(qb_loop_mailbox(home->loop), accept_request, home, request)) {
@@ -202,8 +210,20 @@ static bool admit(struct qb_runner *runner, struct qb_entry *entry, bool is_coun
             return false;
         }
     }
-    if (is_bid(entry)) entry->allowance = qb_holds_reserve(holds, entry);
+    if (is_bid(entry) && runner->limits == NULL) entry->allowance = qb_holds_reserve(holds, entry);
     return true;
+}
+
+/* On its way: in a cluster by way of the limits over all replicas. */
+static void begin(struct qb_request *request, bool is_counted)
+{
+    struct qb_runner *runner = request->origin;
+
+    (void)atomic_fetch_add(&runner->open_requests, 1);
+    if (runner->limits != NULL && is_counted)
+        qb_runner_limit(runner, request);
+    else
+        qb_request_send(request);
 }
 
 void qb_runner_command(struct qb_runner *runner, const struct qb_entry *entry, int64_t read_us,
@@ -217,7 +237,7 @@ void qb_runner_command(struct qb_runner *runner, const struct qb_entry *entry, i
     command.allowance = -1;
     if (!admit(runner, &command, is_counted, answer, context)) return;
     if (is_bid(entry)) command.recv_us = arrival_us(runner, read_us);
-    send_home(runner, request_new(runner, &command, read_us, answer, context));
+    begin(request_new(runner, &command, read_us, answer, context), is_counted);
 }
 
 void qb_runner_resolve(struct qb_runner *runner, qb_id auction, qb_id user,
@@ -237,5 +257,5 @@ void qb_runner_resolve(struct qb_runner *runner, qb_id auction, qb_id user,
     if (!admit(runner, &discard, true, answer, context)) return;
     struct qb_request *request = request_new(runner, &discard, qb_clock_mono_us(), answer, context);
     request->is_resolve = true;
-    send_home(runner, request);
+    begin(request, true);
 }

@@ -250,7 +250,7 @@ static void hold(struct qb_runner *runner, const struct qb_effect *effect)
         .amount = effect->amount,
     };
 
-    qb_holds_set(runner->all->options.holds, &hold);
+    qb_runner_hold(runner, &hold);
 }
 
 static void carry_out(struct qb_runner *runner, const struct qb_effect *effect)

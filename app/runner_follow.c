@@ -75,6 +75,7 @@ static struct qb_home *take_log(struct qb_runner *runner, qb_id auction,
         qb_runner_feed_heard(runner, home, &log->entries[i]);
     }
     extend_after_recovery(runner, home);
+    qb_runner_hold_leader(runner, home);
     /* Loaded because it was due and is not: others need not look for a while. */
     qb_home_keep_snapshot(runner, home, 1);
     return home;

@@ -13,6 +13,7 @@
 #include "storage/holds_memory.h"
 #include "storage/journal.h"
 #include "storage/ledger.h"
+#include "storage/limits_redis.h"
 #include "storage/store.h"
 
 /* Time that an auction gets when it ended while nobody could bid (reliability.md P5, embedded). */
@@ -63,6 +64,8 @@ struct qb_request {
     int64_t read_us;
     bool is_resolve;
     bool is_final;
+    bool is_reserved; /* at the limits of a cluster */
+    int64_t limit;    /* of the account, of a bid in a cluster; -1: none */
     struct qb_entry entry;
     struct qb_rules *rules;  /* a copy, of an OPEN */
     struct qb_answer result; /* on its way back to the origin */
@@ -112,13 +115,15 @@ struct qb_runner {
     size_t waiters_max;
     bool is_suspended;      /* the ledger takes nothing */
     uint32_t epoch;         /* the ledger's; a cluster's only */
+    unsigned hold_seconds;  /* since all leaders' holds were told */
     struct qb_map watching; /* auction id -> how many watches are being answered, as a pointer */
     struct qb_home **lots;  /* by the auctioneer's slot */
     struct qb_call_list waiting; /* for the next call */
     struct qb_call_list calling; /* in the call under way */
     bool is_calling;
-    struct qb_outgoing own;     /* appended here */
-    struct qb_outgoing adopted; /* left over by another replica */
+    struct qb_limits_redis *limits; /* null: embedded */
+    struct qb_outgoing own;         /* appended here */
+    struct qb_outgoing adopted;     /* left over by another replica */
     struct qb_home **dirty;
     size_t dirty_count;
     struct qb_home **recent;
@@ -165,6 +170,19 @@ void qb_runner_settled(void *context, qb_id auction, uint64_t seq);
 /* An entry to be made durable; handed to the journal at the end of the turn. */
 void qb_outgoing_add(struct qb_outgoing *outgoing, const struct qb_entry *entry);
 
+/* --- runner_limits.c --- */
+
+/* Asks the limits over all replicas, then sends the request or answers it. */
+void qb_runner_limit(struct qb_runner *runner, struct qb_request *request);
+/* The request is decided: what was reserved for it at those limits is let go, by the runner that
+ * set the hold, so that the one follows the other. */
+void qb_runner_unreserve(const struct qb_runner *at, const struct qb_request *request);
+/* What an auction holds of an account, here and over all replicas. */
+void qb_runner_hold(struct qb_runner *runner, const struct qb_hold *hold);
+/* The same of an auction's leader; and of all leaders, every few seconds. */
+void qb_runner_hold_leader(struct qb_runner *runner, const struct qb_home *home);
+void qb_runner_hold_again(struct qb_runner *runner);
+
 /* --- runner_follow.c --- */
 
 /* Its listener at the ledger; before any use of the runner. */
@@ -193,6 +211,10 @@ void qb_runners_suspend(struct qb_runner *runner, bool is_suspended);
 
 /* Its bid is decided, or never will be: lets go of what was reserved for it. */
 void qb_request_release(const struct qb_runner *at, const struct qb_request *request);
+/* A bid or a purchase. */
+bool qb_request_is_bid(const struct qb_request *request);
+/* To its auction's home thread. */
+void qb_request_send(struct qb_request *request);
 /* Ends a request that reached no auction in memory. `at` is the runner that found out. */
 void qb_request_end(struct qb_runner *at, struct qb_request *request,
                     const struct qb_answer *answer);

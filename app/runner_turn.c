@@ -155,6 +155,7 @@ void qb_runner_turn(struct qb_runner *runner)
     journal(runner, &runner->own);
     journal(runner, &runner->adopted);
     if (runner->all->options.ledger_turn != NULL) runner->all->options.ledger_turn(runner->ledger);
+    if (runner->limits != NULL) qb_limits_redis_turn(runner->limits);
     publish(runner);
     arm(runner);
 }
@@ -205,6 +206,7 @@ void qb_runner_second(struct qb_runner *runner)
         qb_home_publish(runner, runner->recent[i]);
     }
     evict(runner);
+    qb_runner_hold_again(runner);
     qb_metric_add(QB_METRIC_tickets_in_use, NULL,
                   (int64_t)qb_auctioneer_tickets_in_use(runner->auctioneer) - runner->told_tickets);
     runner->told_tickets = qb_auctioneer_tickets_in_use(runner->auctioneer);

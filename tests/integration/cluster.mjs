@@ -66,7 +66,8 @@ export class Cluster {
 
   // A row of Postgres itself, past all of the program's code.
   rows(sql) {
-    const text = execFileSync('psql', ['-XAtq', this.env.DATABASE_URL, '-c', `SELECT coalesce(json_agg(t), '[]') FROM (${sql}) t`], { encoding: 'utf8' });
+    // A CTE, so that what changes rows may tell them, too.
+    const text = execFileSync('psql', ['-XAtq', this.env.DATABASE_URL, '-c', `WITH t AS (${sql}) SELECT coalesce(json_agg(t), '[]') FROM t`], { encoding: 'utf8' });
     return JSON.parse(text);
   }
 

@@ -108,3 +108,28 @@ test('every server dies once under load', { timeout: 600000 }, async (t) => {
     }
   });
 });
+
+test('limits and bans hold over all replicas', { timeout: 120000 }, () => withCluster({ settings: { 'bids-per-minute': 10 } }, async (cluster) => {
+  const [first, second] = cluster.servers;
+  const seller = await first.account('seller');
+  const ann = await first.account('ann');
+  const auction = await first.auction(seller, { start_price: 1000 });
+  const clients = [await Client.connect(first, ann), await Client.connect(second, ann)];
+  const codes = [];
+  for (let i = 0; i < 30; i++) {
+    const answer = await clients[i % 2].bid(auction, 1000 + 100 * i, `k${i}`);
+    codes.push(answer.ok ? 'ok' : answer.error.code);
+    if (!answer.ok) assert.ok(answer.error.retry_after_ms > 40000, JSON.stringify(answer));
+  }
+  assert.deepEqual(codes, [...Array(10).fill('ok'), ...Array(20).fill('rate_limited')], 'ten in all, not at each');
+
+  // The role is given in the store, as by a person with the database at hand; then an admin of one
+  // replica bans, and the account is out at the other.
+  const boss = await first.account('boss');
+  cluster.rows('UPDATE users SET roles = 4 WHERE email = \'boss@test.example\' RETURNING id');
+  const { token } = await first.call('POST', '/api/sessions', { body: { email: boss.email, password: boss.password, mode: 'token' } });
+  await first.call('POST', `/api/users/${ann.id}/ban`, { token });
+  await until(() => clients.every((client) => client.closed === 4003), () => `closed: ${clients.map((c) => c.closed)}`);
+  const me = await second.request('GET', '/api/me', { token: ann.token });
+  assert.equal(me.status, 403, JSON.stringify(me.body));
+}));
