@@ -54,6 +54,7 @@ static struct qb_journal_writer *writer(struct qb_journal *port, struct qb_mailb
 {
     struct rabbit_journal *journal = (struct rabbit_journal *)port;
 
+    QB_ASSERT(!journal->options.has_no_writer);
     (void)pthread_mutex_lock(&journal->lock);
     QB_ASSERT(journal->writer_count < QB_JOURNAL_WRITERS_MAX);
     struct qb_journal_writer *made = &journal->writers[journal->writer_count++];
@@ -171,7 +172,7 @@ static void journal_free(struct qb_journal *port)
     journal->is_ending = true;
     (void)pthread_mutex_unlock(&journal->lock);
     wake(journal);
-    (void)pthread_join(journal->thread, NULL);
+    if (!journal->options.has_no_writer) (void)pthread_join(journal->thread, NULL);
     dismantle(journal);
 }
 
@@ -229,7 +230,9 @@ struct qb_journal *qb_journal_rabbit_new(const struct qb_journal_rabbit_options 
         dismantle(journal);
         return NULL;
     }
-    int failed = pthread_create(&journal->thread, NULL, qb_journal_rabbit_publish, journal);
-    QB_ASSERT(failed == 0);
+    if (!options->has_no_writer) {
+        int failed = pthread_create(&journal->thread, NULL, qb_journal_rabbit_publish, journal);
+        QB_ASSERT(failed == 0);
+    }
     return &journal->journal;
 }

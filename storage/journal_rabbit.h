@@ -33,6 +33,7 @@ struct qb_journal_rabbit_options {
     size_t entries_max;       /* of a message; 0: 100 */
     size_t waiting_bytes_max; /* of entries not confirmed yet; beyond, append takes no more */
     bool is_reader;           /* whether take is ever called */
+    bool has_no_writer;       /* nothing is ever handed in: there is no thread that publishes */
     uint16_t prefetch;        /* messages held and not settled, a shard; 0: 200 */
     /* On the reader's thread, once all before the marker is settled (P5): record it durably, then
      * return true; false or a crash: it comes again. May be null: markers are dropped. */
@@ -63,3 +64,7 @@ bool qb_journal_rabbit_lacks_queue(struct qb_journal *journal);
 /* From now on entries of `epoch`: what waits of older ones is forgotten, since recovery has voided
  * it, and no more of it is taken. Any thread. */
 void qb_journal_rabbit_set_epoch(struct qb_journal *journal, uint32_t epoch);
+
+/* Gives back what was taken and is not settled, by cutting the connections: somebody else may have
+ * it. The next take connects again. The reader's thread. */
+void qb_journal_rabbit_let_go(struct qb_journal *journal, const char *why);

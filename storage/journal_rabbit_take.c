@@ -361,6 +361,17 @@ bool qb_journal_rabbit_settle(struct qb_journal *port, uint64_t position, struct
     return true;
 }
 
+void qb_journal_rabbit_let_go(struct qb_journal *port, const char *why)
+{
+    struct rabbit_journal *journal = (struct rabbit_journal *)port;
+
+    QB_ASSERT(journal->options.is_reader);
+    for (unsigned shard = 0; shard < journal->options.shards; shard++) {
+        struct qb_rabbit *rabbit = journal->reader.shards[shard].rabbit;
+        if (qb_rabbit_is_connected(rabbit)) lose_shard(journal, shard, why);
+    }
+}
+
 uint64_t qb_journal_rabbit_backlog(struct qb_journal *port)
 {
     struct rabbit_journal *journal = (struct rabbit_journal *)port;
