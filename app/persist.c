@@ -1,83 +1,236 @@
 #include "app/persist.h"
 
-#include <string.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
-#include "app/cluster.h"
 #include "app/drain.h"
+#include "app/fatal.h"
+#include "app/journal_options.h"
+#include "app/shard_addresses.h"
+#include "base/assert.h"
+#include "base/clock.h"
 #include "base/log.h"
+#include "base/metrics.h"
+#include "base/random.h"
 #include "storage/archiver.h"
 #include "storage/epochs.h"
+#include "storage/journal_rabbit_admin.h"
+#include "storage/migrate.h"
 #include "storage/store_postgres.h"
 
+#define WAIT_US          (QB_SECOND_US / 2) /* for entries; how long a signal may wait, too */
+#define BACKOFF_FIRST_US (100 * QB_MS_US)
+#define BACKOFF_MAX_US   (5 * QB_SECOND_US)
+
 struct persister {
-    struct qb_cluster *cluster;
-    struct qb_sql_link *sql; /* for markers; the archiver's thread's */
+    const struct qb_settings *settings;
+    struct qb_journal_rabbit_options options;
+    struct qb_postgres *postgres;
     struct qb_store *store;
     struct qb_store_link *link;
     struct qb_journal *journal;
     struct qb_archive *archive;
+    struct qb_random random;
+    unsigned failures;         /* in a row */
+    bool has_barrier_failed;   /* since the last batch began */
+    pthread_t thread;          /* all above are its own while it runs */
+    int wake;                  /* an eventfd: it shall end */
+    atomic_bool is_ending;     /* likewise */
+    atomic_bool holds_nothing; /* it waits for a service: the process may end at any moment */
 };
 
-static bool record_barrier(void *context, uint32_t epoch, unsigned shard, unsigned number)
+/* On the thread, with everything before the barrier committed. */
+static bool met_barrier(void *context, uint32_t epoch, unsigned shard, unsigned number)
 {
     struct persister *persister = context;
+    struct qb_sql_link *sql = qb_store_sql_link(persister->link);
     struct qb_error error = {""};
 
-    bool is_recorded = qb_epochs_drained(persister->sql, epoch, shard, number, &error);
-    qb_log(is_recorded ? QB_LOG_INFO : QB_LOG_ERROR, "persist.marker", QB_INT("epoch", epoch),
-           QB_INT("shard", shard), QB_INT("number", number), QB_TEXT("error", error.text));
-    return is_recorded;
+    if (!qb_epochs_drained(sql, epoch, shard, number, &error)) {
+        qb_log(QB_LOG_ERROR, "persist.barrier_failed", QB_INT("epoch", epoch),
+               QB_INT("shard", shard), QB_TEXT("error", error.text));
+        persister->has_barrier_failed = true;
+        return false;
+    }
+    qb_log(QB_LOG_INFO, "persist.barrier", QB_INT("epoch", epoch), QB_INT("shard", shard),
+           QB_INT("number", number));
+    return true;
 }
 
-static bool open_all(struct persister *persister, const struct qb_settings *settings,
-                     struct qb_error *error)
+/* Longer after each failure, by chance, so that several do not come back together. */
+static void back_off(struct persister *persister)
 {
-    persister->cluster = qb_cluster_new(settings, error);
-    if (persister->cluster == NULL) return false;
-    persister->sql = qb_postgres_open(persister->cluster->primary, error);
-    if (persister->sql == NULL) return false;
-    persister->store = qb_store_postgres_new(persister->cluster->primary);
-    persister->link = persister->store->ops->open(persister->store, error);
+    struct pollfd wake = {.fd = persister->wake, .events = POLLIN};
+    int64_t longest_us = BACKOFF_FIRST_US;
+
+    for (unsigned i = 0; i < persister->failures && longest_us < BACKOFF_MAX_US; i++)
+        longest_us *= 2;
+    if (longest_us > BACKOFF_MAX_US) longest_us = BACKOFF_MAX_US;
+    persister->failures++;
+    int64_t wait_us =
+        longest_us / 2 + (int64_t)qb_random_below(&persister->random, (uint64_t)longest_us / 2);
+    (void)poll(&wake, 1, (int)(wait_us / QB_MS_US));
+}
+
+/* A database that is not of this version ends the process. */
+static bool ask_postgres(struct persister *persister, struct qb_error *error)
+{
+    size_t count = 0;
+    const struct qb_migration *migrations = qb_migrations_postgres(&count);
+    bool is_current = false;
+
+    if (persister->link == NULL)
+        persister->link = persister->store->ops->open(persister->store, error);
     if (persister->link == NULL) return false;
-    struct qb_journal_rabbit_options journal = persister->cluster->journal;
-    journal.is_reader = true;
-    journal.barrier = record_barrier;
-    journal.context = persister;
-    persister->journal = qb_journal_rabbit_new(&journal, error);
+    QB_TRY(qb_migrate_check(qb_store_sql_link(persister->link), migrations, count, &is_current,
+                            error));
+    if (!is_current) qb_fatal("start.failed", error->text);
+    return true;
+}
+
+static bool ask_rabbit(struct persister *persister, struct qb_error *error)
+{
+    bool is_missing = false;
+
+    QB_TRY(qb_journal_rabbit_find(&persister->options, &is_missing, error));
+    return !is_missing || qb_error_set(error, "RabbitMQ has no queue for every shard yet; the "
+                                              "first server that starts makes them");
+}
+
+/* Until both services answer. False: it shall end. */
+static bool await_services(struct persister *persister)
+{
+    atomic_store(&persister->holds_nothing, true);
+    while (!atomic_load(&persister->is_ending)) {
+        struct qb_error error = {""};
+        if (ask_postgres(persister, &error) && ask_rabbit(persister, &error)) {
+            atomic_store(&persister->holds_nothing, false);
+            return true;
+        }
+        qb_log(QB_LOG_WARNING, "persist.waiting", QB_TEXT("error", error.text),
+               QB_INT("failures", persister->failures));
+        back_off(persister);
+    }
+    return false;
+}
+
+/* One batch. After a failure nothing is held: what was taken and not written goes back. */
+static bool archive_some(struct persister *persister)
+{
+    struct qb_error error = {""};
+    size_t count = 0;
+
+    persister->has_barrier_failed = false;
+    bool is_done = qb_archive_batch(persister->archive, WAIT_US, &count, &error);
+    if (is_done && !persister->has_barrier_failed) {
+        persister->failures = 0;
+        return true;
+    }
+    if (!is_done) qb_log(QB_LOG_ERROR, "archive.failed", QB_TEXT("error", error.text));
+    qb_journal_rabbit_let_go(persister->journal, "nothing can be archived now");
+    return false;
+}
+
+static bool open_parts(struct persister *persister, struct qb_error *error)
+{
+    persister->journal = qb_journal_rabbit_new(&persister->options, error);
     if (persister->journal == NULL) return false;
     const struct qb_archive_options archive = {
         .journal = persister->journal,
         .store = persister->store->ops,
         .link = persister->link,
-        .items_max = (size_t)settings->archive_batch,
+        .items_max = (size_t)persister->settings->persist_batch,
         .is_journal_apart = true,
     };
     persister->archive = qb_archive_new(&archive);
     return true;
 }
 
+static void *persist(void *argument)
+{
+    struct persister *persister = argument;
+    struct qb_error error = {""};
+
+    if (!await_services(persister)) return NULL;
+    if (!open_parts(persister, &error)) qb_fatal("start.failed", error.text);
+    qb_log(QB_LOG_INFO, "persist.ready", QB_INT("shards", persister->options.shards));
+    while (!atomic_load(&persister->is_ending)) {
+        if (archive_some(persister)) continue;
+        back_off(persister);
+        if (await_services(persister))
+            qb_log(QB_LOG_INFO, "persist.resumed", QB_INT("failures", persister->failures));
+    }
+    return NULL;
+}
+
+static void close_parts(struct persister *persister)
+{
+    qb_archive_free(&persister->archive);
+    qb_journal_free(&persister->journal);
+    if (persister->link != NULL) persister->store->ops->close(&persister->link);
+    if (persister->store != NULL) persister->store->ops->free(persister->store);
+    if (persister->postgres != NULL) qb_postgres_free(&persister->postgres);
+    if (persister->wake >= 0) (void)close(persister->wake);
+}
+
+/* What needs no service. */
+static bool prepare(struct persister *persister, const struct qb_settings *settings,
+                    struct qb_error *error)
+{
+    struct qb_shard_addresses shards;
+    uint64_t seed = 0;
+
+    QB_TRY(qb_shard_addresses_read(settings->redis_url, &shards, error));
+    persister->settings = settings;
+    persister->options = qb_journal_options(settings, shards.count);
+    persister->options.is_reader = true;
+    persister->options.has_no_writer = true;
+    persister->options.barrier = met_barrier;
+    persister->options.context = persister;
+    qb_random_secret(&seed, sizeof seed);
+    qb_random_seed(&persister->random, seed);
+    persister->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    QB_ASSERT(persister->wake >= 0);
+    persister->postgres = qb_postgres_new(settings->database_url, QB_POSTGRES_PRIMARY, error);
+    if (persister->postgres == NULL) return false;
+    persister->store = qb_store_postgres_new(persister->postgres);
+    return true;
+}
+
+static void run(struct persister *persister)
+{
+    const uint64_t one = 1;
+    int failed = pthread_create(&persister->thread, NULL, persist, persister);
+
+    QB_ASSERT(failed == 0);
+    int signal = qb_drain_wait_signal();
+    qb_log(QB_LOG_INFO, "persist.ending", QB_INT("signal", signal));
+    atomic_store(&persister->is_ending, true);
+    (void)!write(persister->wake, &one, sizeof one);
+    if (atomic_load(&persister->holds_nothing)) _exit(0); /* a connect would be waited for else */
+    (void)pthread_join(persister->thread, NULL);
+}
+
 int qb_persist(const struct qb_settings *settings, const char *argument)
 {
-    struct persister persister;
+    struct persister persister = {.wake = -1};
     struct qb_error error = {""};
 
     (void)argument;
-    (void)memset(&persister, 0, sizeof persister);
     qb_drain_block_signals();
-    if (!open_all(&persister, settings, &error)) {
+    qb_metric_set(QB_METRIC_build_info, QB_VERSION, 1);
+    qb_settings_log(settings);
+    bool is_prepared = prepare(&persister, settings, &error);
+    if (is_prepared)
+        run(&persister);
+    else
         qb_log(QB_LOG_ERROR, "start.failed", QB_TEXT("error", error.text));
-        return 1;
-    }
-    struct qb_archiver *archiver = qb_archiver_new(persister.archive);
-    qb_log(QB_LOG_INFO, "persist.ready", QB_INT("shards", persister.cluster->redis.count));
-    (void)qb_drain_wait_signal();
-    qb_archiver_free(&archiver);
-    qb_archive_free(&persister.archive);
-    qb_journal_free(&persister.journal);
-    persister.store->ops->close(&persister.link);
-    persister.store->ops->free(persister.store);
-    qb_sql_close(&persister.sql);
-    qb_cluster_free(&persister.cluster);
-    qb_log(QB_LOG_INFO, "persist.stopped", QB_INT("clean", true));
+    close_parts(&persister);
+    if (!is_prepared) return 1;
+    qb_log(QB_LOG_INFO, "persist.stopped",
+           QB_INT("entries", qb_metric_value(QB_METRIC_archive_entries_total, NULL)));
     return 0;
 }

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "storage/store_rows.h"
 #include "storage/store_sql_parts.h"
 
 #define REPLICAS_MAX 16
@@ -62,6 +63,7 @@ static void close_link(struct qb_store_link **link)
     if (old == NULL) return;
     qb_sql_close(&old->copy->link.sql);
     free(old->copy);
+    qb_store_rows_free(&old->rows);
     qb_sql_close(&old->sql);
     free(old);
 }

@@ -188,7 +188,10 @@ QB_TEST(an_epoch_ends_for_the_archiver_when_it_is_drained)
     struct qb_sql_link *leader = qb_schema_connect(postgres);
     struct qb_error error = {""};
     uint32_t least = 9;
+    bool is_leader = false;
 
+    QB_EXPECT(!qb_epochs_move(leader, 0, QB_EPOCH_SEALING, 1, &error), "only by who leads");
+    QB_EXPECT(qb_epochs_lead(leader, &is_leader, &error) && is_leader, error.text);
     for (size_t i = 0; i < QB_COUNT(rows); i++) {
         QB_EXPECT(qb_epochs_move(leader, rows[i].epoch, rows[i].state, 1, &error), error.text);
         QB_EXPECT_EQ(store->ops->archive_begin(link, &least, &error), QB_STORE_OK, error.text);

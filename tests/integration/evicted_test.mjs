@@ -33,7 +33,7 @@ test('a key keeps its first answer after its auction left the memory', () => wit
 }));
 
 test('a store that is too busy to look denies no auction', () => withServer(
-  { 'over-keep-ms': 1000, 'store-threads': 1, 'store-jobs-max': 16, 'messages-burst': 5000, 'messages-per-second': 5000 },
+  { 'over-keep-ms': 1000, 'outbox-bytes-max': 1048576, 'store-threads': 1, 'store-jobs-max': 16, 'messages-burst': 5000, 'messages-per-second': 5000 },
   async (server) => {
     const seller = await server.account('seller');
     const auction = await server.auction(seller, { duration_ms: 1000, soft_close: null });
