@@ -209,6 +209,14 @@ bool qb_home_missed_json(const struct qb_runner *runner, const struct qb_home *h
     return true;
 }
 
+void qb_home_show(struct qb_runner *runner, struct qb_home *home)
+{
+    if (home == NULL || home->is_dirty || home->shown.seq == 0) return;
+    home->is_dirty = true;
+    home->changed_us = qb_clock_mono_us();
+    runner->dirty[runner->dirty_count++] = home;
+}
+
 void qb_home_publish(struct qb_runner *runner, struct qb_home *home)
 {
     const struct qb_topic topic = {.kind = QB_TOPIC_AUCTION, .id = home->auction};

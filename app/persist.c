@@ -23,7 +23,7 @@
 
 #define WAIT_US          (QB_SECOND_US / 2) /* for entries; how long a signal may wait, too */
 #define BACKOFF_FIRST_US (100 * QB_MS_US)
-#define BACKOFF_MAX_US   (5 * QB_SECOND_US)
+#define BACKOFF_MAX_US   (2 * QB_SECOND_US) /* a recovery waits for whoever reads its new queues */
 
 struct persister {
     const struct qb_settings *settings;

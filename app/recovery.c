@@ -115,6 +115,9 @@ static bool await_marker(struct qb_recovery *recovery, uint32_t epoch, unsigned 
             qb_log(QB_LOG_WARNING, "recovery.waits",
                    QB_TEXT("for", "quickbid persist to read the queues to their end"),
                    QB_INT("shards_read", count), QB_INT("shards", shards));
+            bool is_missing = false; /* then the markers are, too: again from the top */
+            QB_TRY(qb_journal_rabbit_find(&recovery->options.cluster->journal, &is_missing, error));
+            if (is_missing) return qb_error_set(error, "a queue is gone again");
         }
         if (rest(recovery, 50 * QB_MS_US)) return qb_error_set(error, "this replica ends");
     }
@@ -193,17 +196,29 @@ static void complain(struct qb_recovery *recovery, const char *what, const struc
     qb_log(QB_LOG_ERROR, "recovery.failed", QB_TEXT("step", what), QB_TEXT("error", error->text));
 }
 
-static void lead(struct qb_recovery *recovery, const char *why)
+/* Whether somebody asked for a recovery of this very epoch; of an older one it has been. */
+static bool is_asked_for(struct qb_recovery *recovery, uint32_t epoch, const char **why)
+{
+    (void)pthread_mutex_lock(&recovery->lock);
+    if (recovery->is_needed && recovery->needed_epoch != epoch) recovery->is_needed = false;
+    bool is_needed = recovery->is_needed;
+    *why = is_needed ? recovery->why : "the epoch is not open";
+    (void)pthread_mutex_unlock(&recovery->lock);
+    return is_needed;
+}
+
+static void lead(struct qb_recovery *recovery)
 {
     struct qb_error error = {""};
     struct qb_epoch found;
+    const char *why = "the epoch is not open";
     bool is_leader = false;
     int64_t began_us = qb_clock_mono_us();
 
     if (!qb_epochs_lead(recovery->sql, &is_leader, &error) || !is_leader) return;
     /* Read again: another may have led until now. */
     if (qb_epochs_read(recovery->sql, &found, &error) &&
-        (found.state != QB_EPOCH_OPEN || recovery->is_needed)) {
+        (found.state != QB_EPOCH_OPEN || is_asked_for(recovery, found.epoch, &why))) {
         qb_log(QB_LOG_WARNING, "recovery.begins", QB_INT("epoch", found.epoch),
                QB_TEXT("state", qb_epoch_state_name((enum qb_epoch_state)found.state)),
                QB_TEXT("why", why));
@@ -241,17 +256,6 @@ static void follow(struct qb_recovery *recovery, const struct qb_epoch *epoch)
     }
 }
 
-/* Whether somebody asked for a recovery of this very epoch; of an older one it has been. */
-static bool is_asked_for(struct qb_recovery *recovery, uint32_t epoch, const char **why)
-{
-    (void)pthread_mutex_lock(&recovery->lock);
-    if (recovery->is_needed && recovery->needed_epoch != epoch) recovery->is_needed = false;
-    bool is_needed = recovery->is_needed;
-    *why = is_needed ? recovery->why : "the epoch is not open";
-    (void)pthread_mutex_unlock(&recovery->lock);
-    return is_needed;
-}
-
 static bool connect(struct qb_recovery *recovery, struct qb_error *error)
 {
     if (recovery->sql == NULL) {
@@ -280,7 +284,7 @@ static void *run(void *argument)
         }
         follow(recovery, &epoch);
         if (!is_asked_for(recovery, epoch.epoch, &why) && epoch.state == QB_EPOCH_OPEN) continue;
-        lead(recovery, why);
+        lead(recovery);
         wait_us = 50 * QB_MS_US;
     }
     return NULL;

@@ -134,6 +134,7 @@ static void on_second(void *context)
 {
     struct qb_io *io = context;
     qb_runner_second(io->runner);
+    qb_replica_cluster_second(io);
     if (io == &io->replica->io[0]) steer_clock(io->replica);
     if (io->replica->demo != NULL) qb_demo_second(io->replica->demo, io->runner);
 }
@@ -404,11 +405,11 @@ void qb_replica_run(struct qb_replica *replica)
 static void stop_threads(struct qb_replica *replica)
 {
     if (!replica->is_running) return;
-    qb_recovery_free(&replica->recovery);
     qb_watchdog_free(&replica->watchdog);
     for (unsigned i = 0; i < replica->io_count; i++) qb_loop_stop(replica->io[i].loop);
     for (unsigned i = 0; i < replica->io_count; i++)
         (void)pthread_join(replica->io[i].thread, NULL);
+    qb_recovery_free(&replica->recovery); /* the loops' threads may ask for one until here */
 }
 
 /* What is still in mailboxes is delivered to what still exists; it may post more. */
@@ -454,6 +455,7 @@ void qb_replica_free(struct qb_replica **replica)
     for (unsigned i = 0; i < old->io_count; i++) {
         qb_api_free(&old->io[i].api);
         qb_edge_free(&old->io[i].edge);
+        if (old->io[i].runner != NULL) qb_runner_set_edge(old->io[i].runner, NULL);
         qb_limits_redis_free(&old->io[i].limits);
         if (old->io[i].loop != NULL) qb_loop_settle(old->io[i].loop);
     }

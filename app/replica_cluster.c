@@ -112,6 +112,17 @@ bool qb_replica_control(struct qb_replica *replica,
     return replica->control != NULL;
 }
 
+void qb_replica_cluster_second(struct qb_io *io)
+{
+    struct qb_replica *replica = io->replica;
+
+    if (replica->recovery == NULL || io != replica->io) return;
+    uint32_t epoch = __atomic_load_n(&replica->epoch, __ATOMIC_ACQUIRE);
+    if (epoch > 0 && qb_journal_rabbit_lacks_queue(replica->data.journal)) {
+        qb_recovery_need(replica->recovery, epoch, "a queue of the journal is gone");
+    }
+}
+
 static bool is_stuck(void *context, uint32_t *retry_after_ms)
 {
     const struct qb_replica *replica = context;
@@ -171,6 +182,7 @@ static void opened(void *context, const struct qb_epoch *epoch)
     struct qb_replica *replica = context;
 
     qb_log(QB_LOG_INFO, "epoch.open", QB_INT("epoch", epoch->epoch));
+    __atomic_store_n(&replica->epoch, epoch->epoch, __ATOMIC_RELEASE);
     qb_journal_rabbit_set_epoch(replica->data.journal, epoch->epoch);
     qb_runners_opened(replica->runners, epoch->opened_us);
     for (unsigned i = 0; i < replica->io_count; i++) {

@@ -59,7 +59,7 @@ struct qb_replica {
     struct qb_io *io;
     unsigned io_count;
     uint16_t port;
-    uint32_t epoch;
+    uint32_t epoch;         /* embedded: of this start; in a cluster: the one that is open */
     int64_t clock_ahead_us; /* of the last second */
     bool is_running;
     bool is_ready; /* read by all threads, atomically */
@@ -79,6 +79,8 @@ struct qb_ledger *qb_replica_ledger_redis(struct qb_io *io, struct qb_error *err
 /* The limits over all replicas of one thread; the first thread's also exchanges the tally. */
 QB_MUST_USE bool qb_replica_limits_redis(struct qb_io *io, struct qb_error *error);
 struct qb_tally *qb_replica_tally(const struct qb_settings *settings);
+/* Each second: whether the journal lacks what only a recovery makes. */
+void qb_replica_cluster_second(struct qb_io *io);
 /* At the end of each turn. */
 void qb_replica_cluster_turn(struct qb_io *io);
 /* What its runners need beyond the embedded ones. */

@@ -49,6 +49,7 @@ static void heard(void *context, struct qb_topic topic, uint64_t seq, struct qb_
 {
     struct qb_runner *runner = context;
 
+    if (runner->edge == NULL) return; /* the end: nobody is connected any more */
     if (topic.kind == QB_TOPIC_USER)
         notify(runner, topic.id, frame);
     else if (topic.kind == QB_TOPIC_LOG)

@@ -80,7 +80,8 @@ static void accept_request(void *context, void *message)
     struct qb_answer answer = {.reply = QB_REPLY_UNAVAILABLE, .retry_after_ms = 1000};
 
     if (home != NULL && !is_open && qb_auctioneer_lot(runner->auctioneer, home->lot)->seq == 0) {
-        home = NULL; /* not open yet: there is nothing to judge by */
+        qb_request_end(runner, request, &answer); /* its OPEN is on its way: soon */
+        return;
     }
     if (runner->is_feeding) { /* asked from within an answer: after this step, in order */
         qb_mailbox_post_answer(qb_loop_mailbox(runner->loop), accept_request, runner, request);

@@ -4,6 +4,7 @@
  * every question here ends with "not found".
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "app/runner_state.h"
 #include "base/assert.h"
@@ -11,6 +12,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
+
+#define ADOPTED_MAX     1024 /* orphans that wait for the journal */
+#define LOADS_UNDER_WAY 128  /* of auctions that were lost */
 
 /* Who waits for an auction that is being asked for. */
 struct waiter {
@@ -54,7 +58,7 @@ static void extend_after_recovery(struct qb_runner *runner, struct qb_home *home
     const struct qb_lot *lot = qb_auctioneer_lot(runner->auctioneer, home->lot);
     qb_time_us opened_us = atomic_load(&runner->all->opened_us);
 
-    if (lot->status != QB_STATUS_OPEN || lot->epoch >= runner->epoch) return;
+    if (lot->status != QB_STATUS_OPEN) return;
     if (lot->ends_at_us > opened_us + DOWN_EXTENSION_US) return;
     qb_auctioneer_extend(runner->auctioneer, home->lot, DOWN_EXTENSION_US);
 }
@@ -66,6 +70,8 @@ static struct qb_home *take_log(struct qb_runner *runner, qb_id auction,
     struct qb_lot blank = {
         .auction = auction, .price = QB_AMOUNT_NONE, .final_price = QB_AMOUNT_NONE};
     struct qb_home *home = qb_home_add(runner, log->state != NULL ? log->state : &blank);
+    /* As the recovery left it, whatever others have appended since. */
+    bool is_old = log->state != NULL && log->state->epoch < runner->epoch;
 
     if (home == NULL) return NULL;
     for (size_t i = 0; i < log->record_count; i++) qb_home_record(home, &log->records[i]);
@@ -74,7 +80,7 @@ static struct qb_home *take_log(struct qb_runner *runner, qb_id auction,
     for (size_t i = 0; i < log->entry_count; i++) {
         qb_runner_feed_heard(runner, home, &log->entries[i]);
     }
-    extend_after_recovery(runner, home);
+    if (is_old) extend_after_recovery(runner, home);
     qb_runner_hold_leader(runner, home);
     /* Loaded because it was due and is not: others need not look for a while. */
     qb_home_keep_snapshot(runner, home, 1);
@@ -107,7 +113,34 @@ static void take_followed(void *context, qb_id auction, enum qb_ledger_found fou
         qb_ledger_forget(runner->ledger, auction);
         found = QB_LEDGER_NO_ANSWER;
     }
+    /* Its watchers have what was shown before; what became durable meanwhile was told to nobody. */
+    if (found == QB_LEDGER_FOUND) qb_home_show(runner, qb_home_find(runner, auction));
+    if (found != QB_LEDGER_NO_ANSWER) (void)qb_map_remove(&runner->again, &auction);
     tell_waiters(runner, auction, found);
+}
+
+void qb_runner_load_again(struct qb_runner *runner)
+{
+    qb_id ids[LOADS_UNDER_WAY];
+    const void *key = NULL;
+    size_t cursor = 0;
+    size_t count = 0;
+
+    if (runner->again.count == 0 || runner->is_suspended) return;
+    while (runner->loading.count + count < LOADS_UNDER_WAY &&
+           qb_map_next(&runner->again, &cursor, &key) != NULL) {
+        (void)memcpy(&ids[count], key, sizeof ids[count]);
+        if (qb_map_get(&runner->loading, &ids[count]) == NULL) count++;
+    }
+    for (size_t i = 0; i < count; i++) qb_runner_load(runner, ids[i], NULL, NULL);
+}
+
+void qb_runner_let_go(struct qb_runner *runner, struct qb_home *home)
+{
+    qb_id auction = home->auction;
+
+    qb_home_remove(runner, home);
+    (void)qb_map_set(&runner->again, &auction, runner);
 }
 
 void qb_runner_load(struct qb_runner *runner, qb_id auction, qb_runner_loaded *done, void *context)
@@ -144,6 +177,8 @@ static void rescue(void *context, const struct qb_entry *entry)
 {
     struct qb_runner *runner = context;
 
+    /* Told again as long as nobody has made it durable: none is lost by not taking it now. */
+    if (runner->adopted.count >= ADOPTED_MAX) return;
     qb_metric_add(QB_METRIC_orphans_total, NULL, 1);
     qb_outgoing_add(&runner->adopted, entry);
 }
@@ -178,7 +213,16 @@ static void begin_again(struct qb_runner *runner)
         outgoing[i]->count = 0;
         outgoing[i]->bytes.length = 0;
     }
-    while ((home = qb_map_next(&runner->homes, &cursor, NULL)) != NULL) lose(runner, home);
+    struct qb_home **homes = calloc(runner->homes.count + 1, sizeof(struct qb_home *));
+    QB_ASSERT(homes != NULL);
+    size_t count = 0;
+    while ((home = qb_map_next(&runner->homes, &cursor, NULL)) != NULL) homes[count++] = home;
+    for (size_t i = 0; i < count; i++) {
+        lose(runner, homes[i]);
+        if (qb_auctioneer_is_idle(runner->auctioneer, homes[i]->lot))
+            qb_runner_let_go(runner, homes[i]);
+    }
+    free(homes);
 }
 
 static void take_open(void *context, bool is_open, uint32_t epoch)
@@ -235,6 +279,7 @@ void qb_runner_listen(struct qb_runner *runner)
     const struct qb_bus_listener bus = {.gap = take_gap, .begun = take_begun, .context = runner};
 
     qb_map_init(&runner->loading, sizeof(qb_id));
+    qb_map_init(&runner->again, sizeof(qb_id));
     qb_ledger_listen(runner->ledger, &listener);
     qb_bus_listen(runner->all->options.bus, runner->member, &bus);
 }
@@ -246,4 +291,5 @@ void qb_runner_follow_free(struct qb_runner *runner)
 
     while ((loading = qb_map_next(&runner->loading, &cursor, NULL)) != NULL) loading_free(loading);
     qb_map_fini(&runner->loading);
+    qb_map_fini(&runner->again);
 }

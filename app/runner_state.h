@@ -111,6 +111,7 @@ struct qb_runner {
     struct qb_map homes;   /* auction id -> struct qb_home */
     struct qb_map halted;  /* auction id -> this runner: no more commands */
     struct qb_map loading; /* auction id -> struct qb_loading */
+    struct qb_map again;   /* auction id -> this runner: lost, to be asked for once more */
     size_t loading_waiters;
     size_t waiters_max;
     bool is_suspended;      /* the ledger takes nothing */
@@ -192,6 +193,11 @@ void qb_runner_follow_free(struct qb_runner *runner);
 void qb_runner_feed_heard(struct qb_runner *runner, const struct qb_home *home,
                           const struct qb_entry *entry);
 
+/* Asks for some of the auctions that were lost, a few at a time; each turn. */
+void qb_runner_load_again(struct qb_runner *runner);
+/* A lost auction that is idle leaves, to be asked for again. */
+void qb_runner_let_go(struct qb_runner *runner, struct qb_home *home);
+
 typedef void qb_runner_loaded(void *context, enum qb_ledger_found found);
 
 /* Asks the ledger for an auction that is not in memory, once for all who ask meanwhile. `done` (or
@@ -247,4 +253,6 @@ void qb_home_state_json(struct qb_runner *runner, const struct qb_home *home, st
 /* `"missed":[…]`: the events behind `seq`. False: not all of them are kept. */
 QB_MUST_USE bool qb_home_missed_json(const struct qb_runner *runner, const struct qb_home *home,
                                      uint32_t epoch, uint64_t seq, struct qb_text *text);
+/* Publishes what is shown at the end of the turn. Accepts null. */
+void qb_home_show(struct qb_runner *runner, struct qb_home *home);
 void qb_home_publish(struct qb_runner *runner, struct qb_home *home);

@@ -151,6 +151,7 @@ static void arm(struct qb_runner *runner)
 
 void qb_runner_turn(struct qb_runner *runner)
 {
+    qb_runner_load_again(runner);
     call_ledger(runner);
     journal(runner, &runner->own);
     journal(runner, &runner->adopted);
@@ -188,10 +189,10 @@ static void evict(struct qb_runner *runner)
         if (qb_auctioneer_is_idle(runner->auctioneer, home->lot)) gone[gone_count++] = home;
     }
     for (size_t i = 0; i < gone_count; i++) {
-        qb_id auction = gone[i]->auction;
-        bool is_lost = gone[i]->is_lost;
-        qb_home_remove(runner, gone[i]);
-        if (is_lost) qb_runner_load(runner, auction, NULL, NULL);
+        if (gone[i]->is_lost)
+            qb_runner_let_go(runner, gone[i]);
+        else
+            qb_home_remove(runner, gone[i]);
     }
 }
 

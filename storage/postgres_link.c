@@ -29,7 +29,8 @@ static const struct {
 } limits[QB_POSTGRES_ROLES] = {
 #define SETUP(statement_ms)                                                                        \
     "SET statement_timeout = " #statement_ms "; SET idle_in_transaction_session_timeout = 60000; " \
-    "SET client_min_messages = warning"
+    "SET client_min_messages = warning; SET tcp_keepalives_idle = 5; "                             \
+    "SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3; SET tcp_user_timeout = 10000"
     [QB_POSTGRES_PRIMARY] = {"3", "5000", SETUP(5000), "read-write", 7 * QB_SECOND_US},
     [QB_POSTGRES_REPLICA] = {"2", "2000", SETUP(1000), "any", 2 * QB_SECOND_US},
 };

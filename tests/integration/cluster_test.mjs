@@ -40,6 +40,11 @@ const FAULTS = [
     await cluster.stack.revive('rabbitmq');
     await cluster.open();
   }],
+  ['a queue with what is in it', async (cluster) => {
+    await cluster.stack.ask('rabbitmqctl', '--', 'delete_queue', '-p', 'quickbid', 'qb.entries.0');
+    await until(() => cluster.rows('SELECT epoch FROM recovery')[0].epoch > 1, 'a recovery', 60000);
+    await cluster.open();
+  }],
   ['the primary of Postgres', async (cluster) => {
     await cluster.stack.kill('postgres');
     await pause(1000);
@@ -101,7 +106,7 @@ test('every server dies once under load', { timeout: 600000 }, async (t) => {
     for (let i = 0; i < 4; i++) auctions.push(await cluster.servers[i % 2].auction(seller, { duration_ms: 7200000 }));
     const all = [];
     for (const [name, fault] of FAULTS) {
-      await t.test(`kill -9 of ${name}`, async () => {
+      await t.test(`the loss of ${name}`, async () => {
         all.push(...await storm(cluster, auctions, accounts, () => fault(cluster)));
         await check(cluster, auctions, all);
       });
