@@ -38,12 +38,13 @@ ports_take() {
   for name in "$@" $(case " $* " in *" rabbitmq "*) echo rabbitmq-dist ;; esac); do
     if is_running "$name"; then continue; fi
     port=$(port_of "$name")
+    case $name in persister-*) port=none ;; esac # it listens nowhere
     # Below the range from which the kernel takes ports for outgoing connections.
-    while [ -z "$port" ] || grep -qx "$port" <<<"$used"; do port=$((20000 + RANDOM % 12000)); done
+    while [ -z "$port" ] || { [ "$port" != none ] && grep -qx "$port" <<<"$used"; }; do port=$((20000 + RANDOM % 12000)); done
     used+=$'\n'$port
     { awk -v name="$name" '$1 != name' "$dir/ports"; echo "$name $port"; } >"$dir/ports.new"
     mv "$dir/ports.new" "$dir/ports"
-    echo "$port $dir" >>"$shared/ports"
+    if [ "$port" != none ]; then echo "$port $dir" >>"$shared/ports"; fi
   done
   ports_forget "$shared/ports"
   exec 9>&-
