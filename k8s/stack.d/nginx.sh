@@ -81,7 +81,7 @@ nginx_start() {
 }
 
 # Any answer: without a replica it says so, and sends clients on as soon as there is one.
-nginx_ready() { http_get "$(port_of nginx)" /ready | grep -q '^HTTP/1.1 '; }
+nginx_ready() { http_get "$(port_of nginx)" /ready | grep '^HTTP/1.1 '; }
 
 nginx_settle() { :; }
 

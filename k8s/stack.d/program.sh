@@ -45,20 +45,21 @@ replica_start() {
     "$program" serve --host 127.0.0.1 --port "$(port_of "$name")" --data-dir "$dir/$name"
 }
 
-# http_get PORT PATH: status line, head and body.
+# http_get PORT PATH: status line, head and body. Who reads it must read it all (no grep -q), or the
+# pipe breaks and the answer counts as none.
 http_get() {
   # shellcheck disable=SC2016 # for the inner shell
   timeout 3 bash -c 'exec 3<>"/dev/tcp/127.0.0.1/$1" &&
     printf "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%s\r\nConnection: close\r\n\r\n" "$2" "$1" >&3 && cat <&3' ask "$@"
 }
 
-replica_ready() { http_get "$(port_of "$1")" /ready | grep -q '^HTTP/1.1 200 '; }
+replica_ready() { http_get "$(port_of "$1")" /ready | grep '^HTTP/1.1 200 '; }
 
 # It serves reads at once, and takes bids when its epoch is open: a moment later, or when the services
 # that it lacks are back, for which a start does not wait for ever.
 replica_settle() {
   local tries=400
-  until http_get "$(port_of "$1")" /metrics 2>/dev/null | tr -d '\r' | grep -qx 'quickbid_ledger_open 1'; do
+  until http_get "$(port_of "$1")" /metrics 2>/dev/null | tr -d '\r' | grep -x 'quickbid_ledger_open 1' >/dev/null; do
     [ $((tries -= 1)) -gt 0 ] || break
     is_running "$1" || return 1
     sleep 0.05
@@ -78,7 +79,7 @@ persister_start() {
 }
 
 persister_ready() {
-  tail -c +$(($(cat "$dir/$1/log-began") + 1)) "$dir/log/$1" | grep -q 'persist\.ready'
+  tail -c +$(($(cat "$dir/$1/log-began") + 1)) "$dir/log/$1" | grep 'persist\.ready'
 }
 
 persister_settle() { :; }
