@@ -22,7 +22,8 @@ ports_in_use() {
 # Gives each server its port, once: a second start listens where the first did, unless somebody else
 # took the place. Stacks that start at the same time agree by a list of what each has taken.
 ports_take() {
-  local shared=${TMPDIR:-/tmp}/quickbid-stack-$(id -u) name port used
+  local shared name port used
+  shared=${TMPDIR:-/tmp}/quickbid-stack-$(id -u)
   mkdir -p -m 700 "$shared"
   [ -O "$shared" ] && [ ! -L "$shared" ] || die "$shared belongs to somebody else"
   exec 9>>"$shared/lock"
