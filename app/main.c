@@ -37,14 +37,6 @@ static int docs(const struct qb_settings *settings, const char *argument)
     return qb_docs_print(argument, settings);
 }
 
-static int later(const struct qb_settings *settings, const char *argument)
-{
-    (void)settings;
-    (void)argument;
-    (void)fprintf(stderr, "quickbid: this command is not part of this version\n");
-    return EXIT_USAGE;
-}
-
 /* What a command makes of Postgres, Redis and RabbitMQ in the settings. */
 enum services { ANY, NEEDED, ALONE };
 
@@ -70,7 +62,6 @@ static const struct command {
      "Print generated docs: settings, metrics, protocol, refusals, closes, routes, openapi, "
      "asyncapi."},
     {NEEDED, "persist", NULL, qb_persist, "Write confirmed entries to Postgres (cluster)."},
-    {NEEDED, "preflight", NULL, later, "Check an installation before its launch (cluster)."},
     {ANY, "version", NULL, version, "Print the version."},
 };
 
