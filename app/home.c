@@ -113,6 +113,7 @@ void qb_home_remember(struct qb_runner *runner, struct qb_home *home,
 
     if (!is_next) ring->count = 0; /* some were announced together: a resume begins anew */
     if (ring->count == ring->room && ring->room < most) grow(ring, most);
+    QB_ASSERT(ring->room > 0);
     if (ring->count == ring->room) {
         ring->first = (ring->first + 1) % ring->room;
         ring->count--;
