@@ -28,8 +28,7 @@ struct track {
     struct qb_journal_handed *first;
     struct qb_journal_handed **end;
     struct track *next_changed;
-    uint32_t
-        dropped_epoch; /* what is confirmed of it counts no more: something below may be lost */
+    uint32_t epoch_least; /* what is confirmed of one before counts no more: a gap may lie below */
     bool is_changed;
 };
 
@@ -242,10 +241,10 @@ static uint64_t advance(struct track *track)
     while (track->first != NULL && (track->first->is_confirmed || track->first->is_dropped)) {
         struct qb_journal_handed *handed = track->first;
         bool is_newer = handed->epoch != epoch || handed->seq > newest;
-        if (handed->is_dropped && handed->epoch > track->dropped_epoch) {
-            track->dropped_epoch = handed->epoch;
+        if (handed->is_dropped && handed->epoch >= track->epoch_least) {
+            track->epoch_least = handed->epoch + 1;
         }
-        if (handed->epoch <= track->dropped_epoch) is_newer = false;
+        if (handed->epoch < track->epoch_least) is_newer = false;
         if (handed->is_confirmed && is_newer) {
             newest = handed->seq;
             epoch = handed->epoch;
