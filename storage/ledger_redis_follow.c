@@ -159,6 +159,7 @@ static bool load_entries(const struct qb_follow *follow, qb_id auction, struct l
         size_t length = (size_t)bytes[0] | (size_t)bytes[1] << 8;
         struct qb_entry *entry = &loaded->entries[i];
         bool is_open = bytes[2 + QB_ENTRY_SEQ_AT + 8] == QB_ENTRY_OPEN;
+        /* cppcheck-suppress uninitvar ; only its address is taken */
         struct qb_rules *rules = is_open ? &loaded->rules[opens++] : &no_rules;
         if (!qb_entry_decode(bytes + 2, length, entry, rules)) return false;
         if (entry->auction != auction) return false;

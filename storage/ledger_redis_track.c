@@ -142,6 +142,7 @@ static bool tell_kept(struct qb_track *track)
     track->kept = (struct qb_text){.bytes_max = KEPT_BYTES_MAX};
     while (at < kept.length) {
         const uint8_t *head = (const uint8_t *)&kept.bytes[at];
+        /* cppcheck-suppress objectIndex ; the object is an array */
         size_t length = (size_t)head[0] | (size_t)head[1] << 8;
         at += 2 + length;
         if (track->serial != serial) break; /* let go of by who was told */

@@ -16,6 +16,7 @@ static const struct {
 
 static void put(char to[4], uint32_t number)
 {
+    /* cppcheck-suppress objectIndex ; four bytes of the caller */
     for (int i = 0; i < 4; i++) to[i] = (char)(uint8_t)(number >> (24 - 8 * i));
 }
 

@@ -105,6 +105,7 @@ static void go_on_with(const struct qb_lot *read)
 
     for (size_t i = 0; i < QB_COUNT(orders) && lot.seq < UINT64_MAX; i++) {
         /* The leader raises first, which works with the second maximum as it was read. */
+        /* cppcheck-suppress arrayIndexThenCheck ; i is bounded by the loop */
         qb_id bidder = orders[i] == QB_ENTRY_BID && i < 2 ? BOB : CAT;
         struct qb_entry entry = bid_of(bidder, lot.rules.cap / 2 + (int64_t)i);
         entry.type = (uint8_t)orders[i];
@@ -121,6 +122,7 @@ static void change_every_bit(const uint8_t *bytes, size_t length)
     uint8_t again[QB_LOT_BYTES_MAX];
     struct qb_lot read;
 
+    /* cppcheck-suppress uninitvar ; filled by the call before */
     (void)memcpy(changed, bytes, length);
     for (size_t bit = 0; bit < length * 8; bit++) {
         changed[bit / 8] ^= (uint8_t)(1U << (bit % 8));
