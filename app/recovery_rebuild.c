@@ -249,26 +249,7 @@ static bool write_auction(struct auction *auction)
 
 /* --- all --- */
 
-struct live {
-    qb_id *auctions;
-    size_t count;
-    size_t room;
-};
-
-static bool add_live(void *context, qb_id auction)
-{
-    struct live *live = context;
-
-    if (live->count == live->room) {
-        live->room = live->room == 0 ? 256 : live->room * 2;
-        live->auctions = realloc(live->auctions, live->room * sizeof *live->auctions);
-        QB_ASSERT(live->auctions != NULL);
-    }
-    live->auctions[live->count++] = auction;
-    return true;
-}
-
-static bool write_shard(struct writer *writer, const struct live *live)
+static bool write_shard(struct writer *writer, const struct qb_live *live)
 {
     const struct qb_rebuild *rebuild = writer->rebuild;
     struct auction auction = {.writer = writer};
@@ -291,7 +272,7 @@ static bool write_shard(struct writer *writer, const struct live *live)
 
 bool qb_rebuild_run(struct qb_rebuild *rebuild, struct qb_error *error)
 {
-    struct live live = {0};
+    struct qb_live live = {0};
     uint8_t secret[16];
     char hex[33];
 
@@ -300,13 +281,13 @@ bool qb_rebuild_run(struct qb_rebuild *rebuild, struct qb_error *error)
     (void)snprintf(rebuild->token, sizeof rebuild->token, "rebuilding %s", hex);
     rebuild->auctions = 0;
     rebuild->entries = 0;
-    bool is_good = rebuild->store->live(rebuild->link, add_live, &live, error) == QB_STORE_OK;
+    bool is_good = qb_load_live(rebuild->store, rebuild->link, &live, error);
     for (unsigned i = 0; is_good && i < qb_redis_desk_shards(rebuild->desk); i++) {
         struct writer writer = {.rebuild = rebuild, .shard = i, .error = error};
         is_good = write_shard(&writer, &live);
         qb_words_fini(&writer.words);
     }
-    free(live.auctions);
+    qb_live_fini(&live);
     return is_good;
 }
 

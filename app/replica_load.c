@@ -27,12 +27,6 @@ struct loading {
     uint64_t seq;
 };
 
-struct live {
-    qb_id *auctions;
-    size_t count;
-    size_t room;
-};
-
 static bool set_limit(void *context, qb_id user, const char *currency, int64_t amount)
 {
     qb_holds_limit_set(context, user, currency, amount);
@@ -42,19 +36,6 @@ static bool set_limit(void *context, qb_id user, const char *currency, int64_t a
 static bool set_banned(void *context, qb_id user)
 {
     qb_holds_ban(context, user, true);
-    return true;
-}
-
-static bool add_live(void *context, qb_id auction)
-{
-    struct live *live = context;
-
-    if (live->count == live->room) {
-        live->room = live->room == 0 ? 256 : live->room * 2;
-        live->auctions = realloc(live->auctions, live->room * sizeof *live->auctions);
-        QB_ASSERT(live->auctions != NULL);
-    }
-    live->auctions[live->count++] = auction;
     return true;
 }
 
@@ -147,7 +128,7 @@ bool qb_replica_load(struct qb_data *data, struct qb_runners *runners, struct qb
 {
     const struct qb_store_ops *store = data->store->ops;
     struct loading loading = {.ring_room = ring_entries};
-    struct live live = {0};
+    struct qb_live live = {0};
 
     QB_ASSERT(ring_entries > 0);
     loading.ring = calloc(ring_entries, sizeof *loading.ring);
@@ -155,13 +136,13 @@ bool qb_replica_load(struct qb_data *data, struct qb_runners *runners, struct qb
     bool is_good = store->limits(data->link, set_limit, holds, error) == QB_STORE_OK &&
                    store->banned(data->link, set_banned, holds, error) == QB_STORE_OK;
     if (is_good && data->cluster == NULL) /* else they come when they are asked for */
-        is_good = store->live(data->link, add_live, &live, error) == QB_STORE_OK;
+        is_good = qb_load_live(store, data->link, &live, error);
     for (size_t i = 0; is_good && i < live.count; i++) {
         is_good = load_one(data, runners, &loading, live.auctions[i], error);
     }
     free(loading.ring);
     free(loading.ids);
-    free(live.auctions);
+    qb_live_fini(&live);
     return is_good;
 }
 

@@ -122,3 +122,28 @@ void qb_loaded_fini(struct qb_loaded *loaded)
     loaded->records = NULL;
     loaded->record_count = 0;
 }
+
+static bool add_live(void *context, qb_id auction)
+{
+    struct qb_live *live = context;
+
+    if (live->count == live->room) {
+        live->room = live->room == 0 ? 256 : live->room * 2;
+        live->auctions = realloc(live->auctions, live->room * sizeof *live->auctions);
+        QB_ASSERT(live->auctions != NULL);
+    }
+    live->auctions[live->count++] = auction;
+    return true;
+}
+
+bool qb_load_live(const struct qb_store_ops *store, struct qb_store_link *link,
+                  struct qb_live *live, struct qb_error *error)
+{
+    return store->live(link, add_live, live, error) == QB_STORE_OK;
+}
+
+void qb_live_fini(struct qb_live *live)
+{
+    free(live->auctions);
+    *live = (struct qb_live){0};
+}

@@ -32,3 +32,14 @@ QB_MUST_USE bool qb_load_auction(const struct qb_store_ops *store, struct qb_sto
                                  qb_id auction, qb_load_entry *each, void *context,
                                  struct qb_loaded *loaded, struct qb_error *error);
 void qb_loaded_fini(struct qb_loaded *loaded);
+
+/* The auctions that are open or paused. Zero-filled is empty; the list belongs to it. */
+struct qb_live {
+    qb_id *auctions;
+    size_t count;
+    size_t room;
+};
+
+QB_MUST_USE bool qb_load_live(const struct qb_store_ops *store, struct qb_store_link *link,
+                              struct qb_live *live, struct qb_error *error);
+void qb_live_fini(struct qb_live *live);
