@@ -28,7 +28,6 @@ struct track {
     struct qb_journal_handed *first;
     struct qb_journal_handed **end;
     struct track *next_changed;
-    uint32_t epoch_least; /* what is confirmed of one before counts no more: a gap may lie below */
     bool is_changed;
 };
 
@@ -233,7 +232,7 @@ struct qb_journal_outgoing *qb_journal_outbox_stale(struct qb_journal_outbox *ou
 
 /* Forgets what is settled at the track's head. The newest confirmed seq of it, or 0: none. Of a
  * new epoch the seqs may begin below those of the one before. */
-static uint64_t advance(struct track *track)
+static uint64_t advance(struct track *track, uint32_t epoch_least)
 {
     uint64_t newest = 0;
     uint32_t epoch = 0;
@@ -241,11 +240,7 @@ static uint64_t advance(struct track *track)
     while (track->first != NULL && (track->first->is_confirmed || track->first->is_dropped)) {
         struct qb_journal_handed *handed = track->first;
         bool is_newer = handed->epoch != epoch || handed->seq > newest;
-        if (handed->is_dropped && handed->epoch >= track->epoch_least) {
-            track->epoch_least = handed->epoch + 1;
-        }
-        if (handed->epoch < track->epoch_least) is_newer = false;
-        if (handed->is_confirmed && is_newer) {
+        if (handed->is_confirmed && is_newer && handed->epoch >= epoch_least) {
             newest = handed->seq;
             epoch = handed->epoch;
         }
@@ -256,13 +251,13 @@ static uint64_t advance(struct track *track)
     return newest;
 }
 
-void qb_journal_outbox_tell(struct qb_journal_outbox *outbox)
+void qb_journal_outbox_tell(struct qb_journal_outbox *outbox, uint32_t epoch_least)
 {
     while (outbox->changed != NULL) {
         struct track *track = outbox->changed;
         outbox->changed = track->next_changed;
         track->is_changed = false;
-        uint64_t newest = advance(track);
+        uint64_t newest = advance(track, epoch_least);
         if (newest > 0) qb_journal_tell(track->writer, track->key.auction, newest);
         if (track->first != NULL) continue;
         (void)qb_map_remove(&outbox->tracks, &track->key);

@@ -87,8 +87,10 @@ void qb_journal_outbox_dropped(struct qb_journal_outbox *outbox,
 struct qb_journal_outgoing *qb_journal_outbox_stale(struct qb_journal_outbox *outbox,
                                                     uint32_t epoch);
 
-/* Tells each writer how far its auctions are confirmed now, once for each that has moved. */
-void qb_journal_outbox_tell(struct qb_journal_outbox *outbox);
+/* Tells each writer how far its auctions are confirmed now, once for each that has moved. What is
+ * confirmed of an epoch below is told no more: what lay below it may have been dropped, and the
+ * next epoch gives the same seqs to others. */
+void qb_journal_outbox_tell(struct qb_journal_outbox *outbox, uint32_t epoch_least);
 
 /* The oldest message that waits in the lane; null: none. */
 const struct qb_journal_outgoing *qb_journal_lane_oldest(const struct qb_journal_lane *lane);

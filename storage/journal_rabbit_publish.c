@@ -400,7 +400,7 @@ static void tell_all(struct rabbit_journal *journal)
                   (int64_t)atomic_load(&journal->breaker.entries));
     qb_metric_set(QB_METRIC_journal_breaker_open, NULL,
                   qb_journal_rabbit_is_open(&journal->journal, NULL));
-    qb_journal_outbox_tell(&publisher->outbox);
+    qb_journal_outbox_tell(&publisher->outbox, atomic_load(&journal->epoch));
     (void)pthread_mutex_lock(&journal->lock);
     if (journal->settled_upto != settled_upto) {
         journal->settled_upto = settled_upto;

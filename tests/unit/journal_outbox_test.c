@@ -30,6 +30,7 @@ static void hear(void *context, qb_id auction, uint64_t seq)
 static struct qb_journal_outbox outbox;
 static struct qb_journal_writer writer;
 static uint64_t serial;
+static uint32_t epoch_least;
 
 static void begin(unsigned shards, size_t entries_max)
 {
@@ -38,6 +39,7 @@ static void begin(unsigned shards, size_t entries_max)
         (struct qb_journal_writer){.mailbox = qb_mailbox_new(10, no_wake, NULL), .durable = hear};
     told.count = 0;
     serial = 0;
+    epoch_least = 0;
 }
 
 static void end(void)
@@ -62,7 +64,7 @@ static void add(qb_id auction, uint64_t seq, uint32_t epoch, bool is_others)
 static size_t tell(void)
 {
     told.count = 0;
-    qb_journal_outbox_tell(&outbox);
+    qb_journal_outbox_tell(&outbox, epoch_least);
     while (qb_mailbox_drain(writer.mailbox) > 0) continue;
     return told.count;
 }
@@ -173,6 +175,27 @@ QB_TEST(an_old_epoch_is_dropped_and_its_seqs_may_come_again)
     qb_journal_outbox_dropped(&outbox, &under_way);
     QB_EXPECT_EQ(tell(), 1, "then it is");
     QB_EXPECT_EQ(told.seqs[0], 8, "with its own seq, not a dropped one");
+    end();
+}
+
+QB_TEST(a_confirm_of_an_old_epoch_vouches_for_nothing_in_the_next)
+{
+    struct qb_journal_outgoing *messages[3];
+
+    begin(1, 1);
+    for (uint64_t seq = 99; seq <= 101; seq++) add(LOT, seq, 1, true);
+    for (size_t i = 0; i < 3; i++) messages[i] = qb_journal_outbox_next(&outbox, 0, true);
+    qb_journal_outbox_confirmed(&outbox, &messages[2]);
+    QB_EXPECT_EQ(tell(), 0, "held back behind 99 and 100");
+    epoch_least = 2; /* recovery took 100 back: its place is another's now */
+    add(LOT, 100, 2, true);
+    qb_journal_outbox_confirmed(&outbox, &messages[0]);
+    qb_journal_outbox_dropped(&outbox, &messages[1]);
+    QB_EXPECT_EQ(tell(), 0, "neither up to 99 nor up to 101");
+    messages[0] = qb_journal_outbox_next(&outbox, 0, true);
+    qb_journal_outbox_confirmed(&outbox, &messages[0]);
+    QB_EXPECT_EQ(tell(), 1, "its own confirm");
+    QB_EXPECT_EQ(told.seqs[0], 100, "of the new epoch");
     end();
 }
 
