@@ -10,26 +10,6 @@
 
 #define CHANNELS 5000
 
-static const char *application(void)
-{
-    return seen_address("REDIS_URL", 1);
-}
-
-static const char *operator(void)
-{
-    return seen_address("REDIS_OPERATOR_URL", 1);
-}
-
-static void open_link(struct seen *seen, const struct qb_redis_options *options)
-{
-    QB_EXPECT(seen_open(seen, options), "the address is good");
-}
-
-#define SAY(seen, ...) seen_say((seen), WORDS(__VA_ARGS__))
-
-/* By a link that may do everything. */
-#define OPERATOR(boss, ...) QB_EXPECT(seen_do((boss), WORDS(__VA_ARGS__)), #__VA_ARGS__)
-
 QB_TEST(all_addresses_of_a_name_are_tried)
 {
     struct seen seen;
@@ -37,18 +17,18 @@ QB_TEST(all_addresses_of_a_name_are_tried)
 
     seen_begin("redis");
     /* Often ::1 first, where nobody listens. */
-    const char *login = application();
+    const char *login = seen_application();
     const char *port = strrchr(login, ':');
     (void)snprintf(address, sizeof address, "%.*s@localhost%s", (int)strcspn(login, "@"), login,
                    port);
     struct qb_redis_options options = seen_options(&seen, address);
-    open_link(&seen, &options);
+    OPEN(&seen, &options);
     UNTIL(seen.ups > 0, 5000);
     QB_EXPECT_EQ(seen.ups, 1, "one of them answers");
     seen_close(&seen);
     (void)snprintf(address, sizeof address, "redis://no-such-host.invalid%s", port);
     options = seen_options(&seen, address);
-    open_link(&seen, &options);
+    OPEN(&seen, &options);
     UNTIL(seen.downs > 0, 10000);
     QB_EXPECT(strstr(seen.why, "no-such-host.invalid") != NULL, seen.why);
     qb_redis_free(&seen.link);
@@ -60,8 +40,8 @@ QB_TEST(a_link_that_is_told_to_leaves_and_comes_back)
     struct seen seen;
 
     seen_begin("redis");
-    struct qb_redis_options options = seen_options(&seen, application());
-    open_link(&seen, &options);
+    struct qb_redis_options options = seen_options(&seen, seen_application());
+    OPEN(&seen, &options);
     UNTIL(seen.ups > 0, 5000);
     qb_redis_drop(seen.link, "told to");
     QB_EXPECT_EQ(seen.downs, 0, "never inside the call");
@@ -89,11 +69,11 @@ QB_TEST(a_subscriber_hears_again_after_a_restart)
     struct seen mouth;
 
     seen_begin("redis");
-    struct qb_redis_options options = seen_options(&ear, application());
+    struct qb_redis_options options = seen_options(&ear, seen_application());
     options.is_subscriber = true;
-    open_link(&ear, &options);
-    options = seen_options(&mouth, application());
-    open_link(&mouth, &options);
+    OPEN(&ear, &options);
+    options = seen_options(&mouth, seen_application());
+    OPEN(&mouth, &options);
     subscribe_many(&ear, 0, CHANNELS);
     UNTIL(ear.ups > 0 && mouth.ups > 0, 10000);
     QB_EXPECT_EQ(ear.ups, 1, "up when all is subscribed");
@@ -126,12 +106,12 @@ QB_TEST(a_demoted_primary_is_left_within_two_seconds)
     struct seen boss;
 
     seen_begin("redis");
-    struct qb_redis_options options = seen_options(&boss, operator());
-    open_link(&boss, &options);
-    options = seen_options(&seen, application());
-    open_link(&seen, &options);
-    options = seen_options(&writer, application());
-    open_link(&writer, &options);
+    struct qb_redis_options options = seen_options(&boss, seen_operator());
+    OPEN(&boss, &options);
+    options = seen_options(&seen, seen_application());
+    OPEN(&seen, &options);
+    options = seen_options(&writer, seen_application());
+    OPEN(&writer, &options);
     UNTIL(seen.ups > 0 && writer.ups > 0, 5000);
     OPERATOR(&boss, "REPLICAOF", "127.0.0.1", "1");
     SAY(&writer, "INCR", "qb:{q1}:1:state");
@@ -145,7 +125,8 @@ QB_TEST(a_demoted_primary_is_left_within_two_seconds)
     /* By a client that does not mind the role. */
     char line[600];
     (void)snprintf(line, sizeof line,
-                   "redis-cli --no-auth-warning -u '%s' replicaof no one >/dev/null", operator());
+                   "redis-cli --no-auth-warning -u '%s' replicaof no one >/dev/null",
+                   seen_operator());
     QB_EXPECT_EQ(system(line), 0, "promoted again");
     UNTIL(seen.ups > 1, 5000);
     QB_EXPECT_EQ(seen.ups, 2, "up again");
@@ -183,10 +164,10 @@ QB_TEST(sentinel_leads_to_the_new_primary)
     wait_for_replica(sentinel, (int)strcspn(sentinel, "@"), where);
     struct qb_redis_options options = seen_options(&seen, address);
     options.must_be_safe = true;
-    open_link(&seen, &options);
+    OPEN(&seen, &options);
     options = seen_options(&ear, address);
     options.is_subscriber = true;
-    open_link(&ear, &options);
+    OPEN(&ear, &options);
     qb_redis_subscribe(ear.link, "qb:{q0}:user:1");
     UNTIL(seen.ups > 0 && ear.ups > 0, 5000);
     QB_EXPECT_EQ(seen.ups, 1, "a Sentinel that is not there is passed over");

@@ -13,35 +13,15 @@
 
 #define COMMANDS 100
 
-static const char *application(void)
-{
-    return seen_address("REDIS_URL", 1);
-}
-
-static const char *operator(void)
-{
-    return seen_address("REDIS_OPERATOR_URL", 1);
-}
-
-static void open_link(struct seen *seen, const struct qb_redis_options *options)
-{
-    QB_EXPECT(seen_open(seen, options), "the address is good");
-}
-
-#define SAY(seen, ...) seen_say((seen), WORDS(__VA_ARGS__))
-
-/* By a link that may do everything. */
-#define OPERATOR(boss, ...) QB_EXPECT(seen_do((boss), WORDS(__VA_ARGS__)), #__VA_ARGS__)
-
 QB_TEST(a_link_comes_up_when_its_server_comes)
 {
     struct seen seen;
 
     seen_begin("redis");
     qb_stack_kill("redis-1");
-    struct qb_redis_options options = seen_options(&seen, application());
+    struct qb_redis_options options = seen_options(&seen, seen_application());
     options.must_be_safe = true;
-    open_link(&seen, &options);
+    OPEN(&seen, &options);
     SAY(&seen, "PING");
     QB_EXPECT_EQ(seen.nulls, 0, "never inside the call");
     UNTIL(seen.downs > 0, 5000);
@@ -66,11 +46,11 @@ QB_TEST(a_killed_server_leaves_no_command_without_an_answer)
     char run_id[64];
 
     seen_begin("redis");
-    struct qb_redis_options options = seen_options(&boss, operator());
-    open_link(&boss, &options);
-    options = seen_options(&seen, application());
+    struct qb_redis_options options = seen_options(&boss, seen_operator());
+    OPEN(&boss, &options);
+    options = seen_options(&seen, seen_application());
     options.answer_ms = 20000;
-    open_link(&seen, &options);
+    OPEN(&seen, &options);
     UNTIL(seen.ups > 0, 5000);
     (void)snprintf(run_id, sizeof run_id, "%s", seen.run_id);
     OPERATOR(&boss, "CLIENT", "PAUSE", "60000", "ALL");
@@ -96,9 +76,9 @@ QB_TEST(a_silent_server_is_left)
     char run_id[64];
 
     seen_begin("redis");
-    struct qb_redis_options options = seen_options(&seen, application());
+    struct qb_redis_options options = seen_options(&seen, seen_application());
     options.answer_ms = 500;
-    open_link(&seen, &options);
+    OPEN(&seen, &options);
     UNTIL(seen.ups > 0, 5000);
     (void)snprintf(run_id, sizeof run_id, "%s", seen.run_id);
     qb_stack_freeze("redis-1");
@@ -133,13 +113,13 @@ QB_TEST(a_server_that_may_lose_bids_is_refused)
     struct seen boss;
 
     seen_begin("redis");
-    struct qb_redis_options options = seen_options(&boss, operator());
-    open_link(&boss, &options);
+    struct qb_redis_options options = seen_options(&boss, seen_operator());
+    OPEN(&boss, &options);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         OPERATOR(&boss, "CONFIG", "SET", rows[i][0], rows[i][1]);
-        options = seen_options(&seen, application());
+        options = seen_options(&seen, seen_application());
         options.must_be_safe = true;
-        open_link(&seen, &options);
+        OPEN(&seen, &options);
         UNTIL(seen.downs > 0, 5000);
         QB_EXPECT_EQ(seen.ups, 0, rows[i][0]);
         QB_EXPECT(strstr(seen.why, rows[i][3]) != NULL, seen.why);
@@ -157,10 +137,10 @@ QB_TEST(a_wrong_password_is_refused_and_not_told)
     char address[512];
 
     seen_begin("redis");
-    const char *at = strrchr(application(), '@');
+    const char *at = strrchr(seen_application(), '@');
     (void)snprintf(address, sizeof address, "redis://quickbid:hush-hush%s", at);
     struct qb_redis_options options = seen_options(&seen, address);
-    open_link(&seen, &options);
+    OPEN(&seen, &options);
     UNTIL(seen.downs > 0, 5000);
     QB_EXPECT(strstr(seen.why, "the login was refused (WRONGPASS)") != NULL, seen.why);
     QB_EXPECT(strstr(seen.why, "hush") == NULL, "the password stays inside");
@@ -172,9 +152,9 @@ QB_TEST(commands_beyond_the_limit_are_not_taken)
     struct seen seen;
 
     seen_begin("redis");
-    struct qb_redis_options options = seen_options(&seen, application());
+    struct qb_redis_options options = seen_options(&seen, seen_application());
     options.commands_max = 10;
-    open_link(&seen, &options);
+    OPEN(&seen, &options);
     UNTIL(seen.ups > 0, 5000);
     for (int i = 0; i < 15; i++) SAY(&seen, "TIME");
     QB_EXPECT_EQ(seen.nulls, 0, "never inside the call");
@@ -198,8 +178,8 @@ QB_TEST(a_link_may_be_freed_at_any_time)
 
     seen_begin("redis");
     for (int turns = 0; turns < 40; turns++) {
-        struct qb_redis_options options = seen_options(&seen, application());
-        open_link(&seen, &options);
+        struct qb_redis_options options = seen_options(&seen, seen_application());
+        OPEN(&seen, &options);
         for (int i = 0; i < turns; i++) seen_turn();
         for (int i = 0; i < 5; i++) SAY(&seen, "TIME");
         qb_redis_free(&seen.link);
@@ -207,8 +187,8 @@ QB_TEST(a_link_may_be_freed_at_any_time)
         QB_EXPECT_EQ(seen.downs, 0, "and nothing is told");
     }
     for (int i = 0; i < 8; i++) seen_turn();
-    struct qb_redis_options options = seen_options(&seen, application());
-    open_link(&seen, &options);
+    struct qb_redis_options options = seen_options(&seen, seen_application());
+    OPEN(&seen, &options);
     UNTIL(seen.ups > 0, 5000);
     qb_redis_command(seen.link, 1, (const char *[]){"TIME"}, NULL, free_at_once, &seen);
     for (int i = 0; i < 4; i++) SAY(&seen, "TIME");

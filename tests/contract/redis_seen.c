@@ -42,6 +42,16 @@ const char *seen_address(const char *name, int shard)
     return text;
 }
 
+const char *seen_application(void)
+{
+    return seen_address("REDIS_URL", 1);
+}
+
+const char *seen_operator(void)
+{
+    return seen_address("REDIS_OPERATOR_URL", 1);
+}
+
 static void on_up(void *context, const char *run_id)
 {
     struct seen *seen = context;

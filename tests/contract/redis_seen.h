@@ -42,6 +42,9 @@ void seen_turn(void);
 
 /* The address of one shard in an exported list of them; lives until the next call. */
 const char *seen_address(const char *name, int shard);
+/* That of shard 1, as the program and as who may do everything; likewise. */
+const char *seen_application(void);
+const char *seen_operator(void);
 
 /* What tells everything to `seen`, which is cleared. */
 struct qb_redis_options seen_options(struct seen *seen, const char *address);
@@ -60,3 +63,8 @@ bool seen_do(struct seen *seen, size_t count, const char *const *words);
     {                                                                                              \
         __VA_ARGS__                                                                                \
     }
+
+#define OPEN(seen, options) QB_EXPECT(seen_open((seen), (options)), "the address is good")
+#define SAY(seen, ...)      seen_say((seen), WORDS(__VA_ARGS__))
+/* By a link that may do everything. */
+#define OPERATOR(boss, ...) QB_EXPECT(seen_do((boss), WORDS(__VA_ARGS__)), #__VA_ARGS__)
