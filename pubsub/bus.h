@@ -24,7 +24,7 @@ enum qb_topic_kind {
     QB_TOPIC_AUCTION, /* new states of an auction, for its watchers; within the process */
     QB_TOPIC_USER,    /* private notices for the connections of one account, wherever they are */
     /* What the ledger appended to an auction's log, from whatever process; never published by the
-     * bus. Within one process there is nobody else, and nothing is heard. */
+     * bus. Within one process there is nobody else, and nothing is heard but how many watch. */
     QB_TOPIC_LOG,
 };
 
@@ -33,7 +33,8 @@ struct qb_topic {
     qb_id id;
 };
 
-/* `seq` is the auction's (0 for a user's notice); `frame` is borrowed for the call. */
+/* `seq` is the auction's (0 for a user's notice, and for what is no state of the auction); `frame`
+ * is borrowed for the call. */
 typedef void qb_bus_heard(void *context, struct qb_topic topic, uint64_t seq,
                           struct qb_frame *frame);
 
@@ -46,8 +47,9 @@ struct qb_bus_listener {
      * unless its shard is deaf: whoever must not miss any looks now at what came before. At least
      * once a subscription, but not again after a gap. */
     void (*begun)(void *context, struct qb_topic topic);
-    /* How many watch the auction in all processes, when that has changed, at most once a second;
-     * only of auctions that the member itself has watchers of. May be null. */
+    /* How many watch the auction in all processes: when that has changed, and at each subscription
+     * (unless nobody does); only of auctions whose LOG the member has subscribed to. From other
+     * processes at most once a second. May be null. */
     void (*watchers)(void *context, qb_id auction, uint64_t total);
     void *context;
 };
@@ -59,9 +61,9 @@ struct qb_bus_ops {
     void (*unsubscribe)(struct qb_bus_member *member, struct qb_topic topic);
     void (*publish)(struct qb_bus_member *member, struct qb_topic topic, uint64_t seq,
                     struct qb_frame *frame);
-    /* Null, as the three after it: there are no other processes. */
     void (*listen)(struct qb_bus_member *member, const struct qb_bus_listener *listener);
     void (*watching)(struct qb_bus_member *member, qb_id auction, uint32_t count);
+    /* Null, as the one after it: there are no other processes. */
     unsigned (*shards)(const struct qb_bus *bus);
     int64_t (*deaf_since_us)(const struct qb_bus *bus, unsigned shard);
     void (*free)(struct qb_bus *bus);
@@ -100,11 +102,11 @@ static inline void qb_bus_publish(struct qb_bus *bus, struct qb_bus_member *memb
     bus->ops->publish(member, topic, seq, frame);
 }
 
-/* Who is told what this member misses; copied. Once, after the join. */
+/* Who is told what this member misses, and how many watch; copied. Once, after the join. */
 static inline void qb_bus_listen(struct qb_bus *bus, struct qb_bus_member *member,
                                  const struct qb_bus_listener *listener)
 {
-    if (bus->ops->listen != NULL) bus->ops->listen(member, listener);
+    bus->ops->listen(member, listener);
 }
 
 /* So many watch the auction here now. Other processes are told within a second or two; a process
@@ -112,7 +114,7 @@ static inline void qb_bus_listen(struct qb_bus *bus, struct qb_bus_member *membe
 static inline void qb_bus_watching(struct qb_bus *bus, struct qb_bus_member *member, qb_id auction,
                                    uint32_t count)
 {
-    if (bus->ops->watching != NULL) bus->ops->watching(member, auction, count);
+    bus->ops->watching(member, auction, count);
 }
 
 /* A topic is of the shard qb_shard_of(id, shards). Any thread. */

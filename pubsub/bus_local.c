@@ -18,6 +18,7 @@ struct qb_bus_member {
     qb_bus_heard *heard;
     void *context;
     uint64_t bit; /* of this member in a topic's set */
+    struct qb_bus_listener listener;
 };
 
 /* Who has subscribed to a topic; in the map as long as anybody has. */
@@ -25,12 +26,25 @@ struct subscribers {
     uint64_t members;
 };
 
+/* Who watches an auction; in the map as long as anybody does. */
+struct crowd {
+    uint64_t total;
+    unsigned size;
+    uint32_t counts[]; /* by member */
+};
+
 struct local {
     struct qb_bus bus;
     pthread_rwlock_t lock;
     struct qb_map topics;
+    struct qb_map crowds; /* by auction */
     struct qb_bus_member members[QB_BUS_MEMBERS_MAX];
     unsigned member_count;
+};
+
+struct total {
+    qb_id auction;
+    uint64_t total;
 };
 
 struct message {
@@ -63,6 +77,65 @@ static struct qb_bus_member *join(struct qb_bus *bus, struct qb_mailbox *mailbox
     return member;
 }
 
+static void take_total(void *context, void *message)
+{
+    const struct qb_bus_member *member = context;
+    struct total *told = message;
+
+    member->listener.watchers(member->listener.context, told->auction, told->total);
+    free(told);
+}
+
+/* Under the lock: of two totals the newer is told last. */
+static void tell_total(struct qb_bus_member *member, qb_id auction, uint64_t total)
+{
+    if (member->listener.watchers == NULL) return;
+    struct total *told = malloc(sizeof *told);
+    QB_ASSERT(told != NULL);
+    *told = (struct total){auction, total};
+    qb_mailbox_post_answer(member->mailbox, take_total, member, told);
+}
+
+static void listen(struct qb_bus_member *member, const struct qb_bus_listener *listener)
+{
+    member->listener = *listener; /* there is no other process that could not be heard */
+}
+
+static struct crowd *crowd_of(struct local *local, qb_id auction)
+{
+    struct crowd *crowd = qb_map_get(&local->crowds, &auction);
+
+    if (crowd != NULL) return crowd;
+    crowd = calloc(1, sizeof *crowd + local->member_count * sizeof crowd->counts[0]);
+    QB_ASSERT(crowd != NULL);
+    crowd->size = local->member_count;
+    (void)qb_map_set(&local->crowds, &auction, crowd);
+    return crowd;
+}
+
+static void watching(struct qb_bus_member *member, qb_id auction, uint32_t count)
+{
+    struct local *local = member->bus;
+    size_t number = (size_t)(member - local->members);
+    uint8_t key[TOPIC_KEY_BYTES];
+
+    key_of((struct qb_topic){.kind = QB_TOPIC_LOG, .id = auction}, key);
+    (void)pthread_rwlock_wrlock(&local->lock);
+    struct crowd *crowd = crowd_of(local, auction);
+    QB_ASSERT(number < crowd->size); /* all have joined before any use */
+    bool is_new = crowd->counts[number] != count;
+    crowd->total += count;
+    crowd->total -= crowd->counts[number];
+    crowd->counts[number] = count;
+    const struct subscribers *found = qb_map_get(&local->topics, key);
+    for (unsigned i = 0; is_new && found != NULL && i < local->member_count; i++) {
+        if ((found->members & local->members[i].bit) != 0)
+            tell_total(&local->members[i], auction, crowd->total);
+    }
+    if (crowd->total == 0) free(qb_map_remove(&local->crowds, &auction));
+    (void)pthread_rwlock_unlock(&local->lock);
+}
+
 static void subscribe(struct qb_bus_member *member, struct qb_topic topic)
 {
     struct local *local = member->bus;
@@ -77,6 +150,8 @@ static void subscribe(struct qb_bus_member *member, struct qb_topic topic)
         (void)qb_map_set(&local->topics, key, found);
     }
     found->members |= member->bit;
+    const struct crowd *crowd = qb_map_get(&local->crowds, &topic.id);
+    if (topic.kind == QB_TOPIC_LOG && crowd != NULL) tell_total(member, topic.id, crowd->total);
     (void)pthread_rwlock_unlock(&local->lock);
 }
 
@@ -138,7 +213,12 @@ static void bus_free(struct qb_bus *bus)
     for (void *found = NULL; (found = qb_map_next(&local->topics, &cursor, NULL)) != NULL;) {
         free(found);
     }
+    cursor = 0;
+    for (void *crowd = NULL; (crowd = qb_map_next(&local->crowds, &cursor, NULL)) != NULL;) {
+        free(crowd);
+    }
     qb_map_fini(&local->topics);
+    qb_map_fini(&local->crowds);
     (void)pthread_rwlock_destroy(&local->lock);
     free(local);
 }
@@ -149,6 +229,8 @@ struct qb_bus *qb_bus_local_new(void)
                                           .subscribe = subscribe,
                                           .unsubscribe = unsubscribe,
                                           .publish = publish,
+                                          .listen = listen,
+                                          .watching = watching,
                                           .free = bus_free};
     struct local *local = calloc(1, sizeof *local);
 
@@ -156,5 +238,6 @@ struct qb_bus *qb_bus_local_new(void)
     local->bus.ops = &ops;
     (void)pthread_rwlock_init(&local->lock, NULL);
     qb_map_init(&local->topics, TOPIC_KEY_BYTES);
+    qb_map_init(&local->crowds, sizeof(qb_id));
     return &local->bus;
 }

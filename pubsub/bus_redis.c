@@ -47,7 +47,7 @@ struct redis_bus {
     struct qb_bus_member *listeners[QB_BUS_MEMBERS_MAX];
     unsigned listener_count;
     struct presence *presence;
-    bool is_counting; /* some member has told how many watch */
+    bool is_counting; /* some member wants to know how many watch */
 };
 
 /* To the bus's thread. */
@@ -175,14 +175,26 @@ static bool publish_counts(void *context, unsigned shard, const void *bytes, siz
     return shard_publish_counts(&bus->shards[shard], bytes, length);
 }
 
-static void on_total(void *context, unsigned number, qb_id auction, uint64_t total)
+static void tell_total(const struct qb_bus_member *member, qb_id auction, uint64_t total)
 {
-    struct redis_bus *bus = context;
-    const struct qb_bus_member *member = &bus->members[number];
-    const struct qb_topic topic = {.kind = QB_TOPIC_AUCTION, .id = auction};
+    const struct qb_topic topic = {.kind = QB_TOPIC_LOG, .id = auction};
 
     if (member->listener.watchers != NULL)
         tell(member, take_watchers, (struct word){.topic = topic, .total = total});
+}
+
+static void on_total(void *context, qb_id auction, uint64_t total)
+{
+    struct redis_bus *bus = context;
+    uint8_t key[TOPIC_KEY_BYTES];
+
+    key_of((struct qb_topic){.kind = QB_TOPIC_LOG, .id = auction}, key);
+    const struct topic *topic = qb_map_get(&bus->topics, key);
+    for (unsigned i = 0; topic != NULL && i < bus->listener_count; i++) {
+        const struct qb_bus_member *member = bus->listeners[i];
+        if ((topic->members & UINT64_C(1) << member->number) != 0)
+            tell_total(member, auction, total);
+    }
 }
 
 static void on_second(void *context)
@@ -192,16 +204,20 @@ static void on_second(void *context)
     if (bus->is_counting) presence_second(bus->presence, qb_clock_mono_us());
 }
 
-static void take_watching(void *context, void *message)
+static void begin_counting(struct redis_bus *bus)
 {
-    struct redis_bus *bus = context;
-    struct order *order = message;
-
     for (unsigned i = 0; i < bus->shard_count && !bus->is_counting; i++) {
         shard_subscribe_counts(&bus->shards[i]);
         presence_ask(bus->presence, i);
     }
     bus->is_counting = true;
+}
+
+static void take_watching(void *context, void *message)
+{
+    struct redis_bus *bus = context;
+    struct order *order = message;
+
     presence_watching(bus->presence, order->member->number, order->topic.id, order->count,
                       qb_clock_mono_us());
     free(order);
@@ -215,6 +231,7 @@ static void take_listener(void *context, void *message)
     struct order *order = message;
 
     order->member->listener = order->listener;
+    if (order->listener.watchers != NULL) begin_counting(bus);
     bus->listeners[bus->listener_count++] = order->member;
     for (unsigned i = 0; i < bus->shard_count; i++) {
         if (!shard_hears(&bus->shards[i]))
@@ -250,6 +267,9 @@ static void take_subscription(void *context, void *message)
     /* Who comes second to a topic has nothing to wait for; in a gap, its end says it. */
     if (is_new && !topic->is_awaited && shard_hears(shard) && has_listener(order->member))
         tell(order->member, take_begun, (struct word){.topic = order->topic});
+    uint64_t total = presence_total(bus->presence, order->topic.id);
+    if (order->topic.kind == QB_TOPIC_LOG && total > 0)
+        tell_total(order->member, order->topic.id, total);
     free(order);
 }
 

@@ -34,7 +34,7 @@ struct crowd {
     size_t room;
     uint32_t said; /* of this process, to the others */
     bool must_say; /* also if it is the same as before */
-    uint64_t told; /* to the members here */
+    uint64_t told; /* here */
 };
 
 struct message {
@@ -75,6 +75,14 @@ static uint32_t own_count(const struct crowd *crowd)
     return count < UINT32_MAX ? (uint32_t)count : UINT32_MAX;
 }
 
+static uint64_t sum(const struct crowd *crowd)
+{
+    uint64_t total = 0;
+
+    for (size_t i = 0; i < crowd->count; i++) total += crowd->sources[i].count;
+    return total;
+}
+
 static void set_count(struct presence *presence, qb_id auction, const struct source *source)
 {
     struct crowd *crowd = qb_map_get(&presence->crowds, &auction);
@@ -100,8 +108,6 @@ static void set_count(struct presence *presence, qb_id auction, const struct sou
             QB_ASSERT(crowd->sources != NULL);
         }
         crowd->count++;
-        /* A member that comes while another goes may leave the total as it was. */
-        if ((source->name & ELSEWHERE) == 0) crowd->told = NEVER_TOLD;
     }
     crowd->sources[at] = *source;
 }
@@ -145,6 +151,13 @@ void presence_heard(struct presence *presence, unsigned shard, const void *bytes
     if ((at[1] & FLAG_ASKS) != 0) repeat(presence, shard);
 }
 
+uint64_t presence_total(const struct presence *presence, qb_id auction)
+{
+    const struct crowd *crowd = qb_map_get(&presence->crowds, &auction);
+
+    return crowd != NULL ? sum(crowd) : 0;
+}
+
 void presence_ask(struct presence *presence, unsigned shard)
 {
     presence->messages[shard].asks = true;
@@ -178,16 +191,11 @@ static void say(struct presence *presence, qb_id auction, struct crowd *crowd)
 
 static void tell(struct presence *presence, qb_id auction, struct crowd *crowd)
 {
-    uint64_t total = 0;
+    uint64_t total = sum(crowd);
 
-    for (size_t i = 0; i < crowd->count; i++) total += crowd->sources[i].count;
     if (total == crowd->told) return;
     crowd->told = total;
-    for (size_t i = 0; i < crowd->count; i++) {
-        const struct source *source = &crowd->sources[i];
-        if ((source->name & ELSEWHERE) != 0) continue;
-        presence->options.told(presence->options.context, (unsigned)source->name, auction, total);
-    }
+    presence->options.told(presence->options.context, auction, total);
 }
 
 static void begin_messages(struct presence *presence)

@@ -27,8 +27,8 @@ struct presence_options {
     unsigned shards;
     /* A message for all other processes; false: it cannot leave now. Inside presence_second(). */
     bool (*publish)(void *context, unsigned shard, const void *bytes, size_t length);
-    /* A new total, for a member that has watchers itself. Inside presence_second(). */
-    void (*told)(void *context, unsigned member, qb_id auction, uint64_t total);
+    /* A new total. Inside presence_second(). */
+    void (*told)(void *context, qb_id auction, uint64_t total);
     void *context;
 };
 
@@ -41,6 +41,8 @@ void presence_watching(struct presence *presence, unsigned member, qb_id auction
 /* What a process published for the shard; its own, and what is no such message, is left out. */
 void presence_heard(struct presence *presence, unsigned shard, const void *bytes, size_t length,
                     int64_t now_us);
+/* As far as it is known here. */
+uint64_t presence_total(const struct presence *presence, qb_id auction);
 /* Messages of the shard may have been lost: asks the others to say all of it. */
 void presence_ask(struct presence *presence, unsigned shard);
 /* Each second: says and tells what has changed. */

@@ -339,20 +339,41 @@ QB_TEST(watchers_of_all_processes_are_counted)
     open_ear(&beside, one);
     open_ear(&there, two);
     for (unsigned shard = 0; shard < SHARDS; shard++) {
+        const struct qb_topic log = {.kind = QB_TOPIC_LOG, .id = id_of(shard, 0)};
+        follow(&here, log);
+        follow(&beside, log);
+        follow(&there, log);
         qb_bus_watching(one, here.member, id_of(shard, 0), 1);
         qb_bus_watching(one, beside.member, id_of(shard, 0), 20);
         qb_bus_watching(two, there.member, id_of(shard, 0), 300);
     }
     for (unsigned shard = 0; shard < SHARDS; shard++) {
-        UNTIL(here.watchers[shard] == 321 && there.watchers[shard] == 321, 10000);
+        UNTIL(here.watchers[shard] == 321 && beside.watchers[shard] == 321 &&
+                  there.watchers[shard] == 321,
+              10000);
         QB_EXPECT_EQ(here.watchers[shard], 321, "all of them");
         QB_EXPECT_EQ(beside.watchers[shard], 321, "told to each member");
         QB_EXPECT_EQ(there.watchers[shard], 321, "in each process");
     }
+    struct ear late;
+    struct qb_bus *three = make();
+    open_ear(&late, three);
+    const struct qb_topic log = {.kind = QB_TOPIC_LOG, .id = id_of(1, 0)};
+    follow(&late, log);
+    UNTIL(late.watchers[1] == 321, 10000); /* it has asked, and each answers in its own second */
+    QB_EXPECT_EQ(late.watchers[1], 321, "told without any watcher of its own");
+    late.watchers[1] = 0;
+    qb_bus_subscribe(three, late.member, log);
+    UNTIL(late.watchers[1] > 0, 10000);
+    QB_EXPECT_EQ(late.watchers[1], 321, "and again with each subscription");
+    QB_EXPECT_EQ(late.watchers[0], 0, "nothing of what it has not subscribed to");
     qb_bus_watching(one, beside.member, id_of(1, 0), 0);
     UNTIL(there.watchers[1] == 301, 10000);
     QB_EXPECT_EQ(there.watchers[1], 301, "twenty have left");
+    UNTIL(late.watchers[1] == 301, 10000);
+    QB_EXPECT_EQ(late.watchers[1], 301, "told when it changes");
     qb_bus_free(&one);
+    qb_bus_free(&three);
     end(&two);
 }
 
