@@ -277,6 +277,11 @@ void qb_edge_publish(struct qb_edge *edge, qb_id auction, uint64_t seq, struct q
     qb_rooms_publish(edge->rooms, auction, seq, frame, is_protected);
 }
 
+void qb_edge_publish_crowd(struct qb_edge *edge, qb_id auction, struct qb_frame *frame)
+{
+    qb_rooms_publish_crowd(edge->rooms, auction, frame);
+}
+
 void qb_edge_notify(struct qb_edge *edge, qb_id user, struct qb_frame *frame)
 {
     const struct qb_user_sessions *sessions = qb_map_get(&edge->users, &user);
@@ -335,6 +340,12 @@ void qb_edge_drain(struct qb_edge *edge, uint32_t spread_ms)
 size_t qb_edge_watchers(const struct qb_edge *edge, qb_id auction)
 {
     return qb_rooms_watchers(edge->rooms, auction);
+}
+
+void qb_edge_recount(struct qb_edge *edge,
+                     void (*each)(void *context, qb_id auction, uint32_t count), void *context)
+{
+    qb_rooms_recount(edge->rooms, each, context);
 }
 
 size_t qb_edge_connections(const struct qb_edge *edge)

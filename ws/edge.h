@@ -170,6 +170,10 @@ void qb_session_unwatch(struct qb_session *session, qb_id auction);
 void qb_edge_publish(struct qb_edge *edge, qb_id auction, uint64_t seq, struct qb_frame *frame,
                      bool is_protected);
 
+/* How many watch an auction, for its watchers here; conflated. `frame` is sealed, without a
+ * position. */
+void qb_edge_publish_crowd(struct qb_edge *edge, qb_id auction, struct qb_frame *frame);
+
 /* To all sessions of a user here; never conflated. `frame` is sealed. */
 void qb_edge_notify(struct qb_edge *edge, qb_id user, struct qb_frame *frame);
 
@@ -190,4 +194,7 @@ void qb_edge_refuse_new(struct qb_edge *edge);
 void qb_edge_drain(struct qb_edge *edge, uint32_t spread_ms);
 
 size_t qb_edge_watchers(const struct qb_edge *edge, qb_id auction);
+/* The number of watchers here of each auction where that may have changed since the last call. */
+void qb_edge_recount(struct qb_edge *edge,
+                     void (*each)(void *context, qb_id auction, uint32_t count), void *context);
 size_t qb_edge_connections(const struct qb_edge *edge);

@@ -1,6 +1,7 @@
 #include "ws/room.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/assert.h"
 #include "base/clock.h"
@@ -15,6 +16,7 @@ struct watch {
     struct qb_watcher *watcher;
     uint64_t last_seq; /* what this watcher has */
     uint32_t entry;    /* its place in watcher->entries */
+    uint16_t crowd;    /* which count of watchers it has; wraps */
     bool is_dirty;     /* the newest waits for the socket */
 };
 
@@ -44,6 +46,8 @@ struct qb_room {
     struct update newest; /* seq 0: none yet */
     struct update protected_updates[PROTECTED_MAX];
     uint32_t protected_count;
+    struct qb_frame *crowd; /* null: the newest state says it */
+    uint16_t crowd_number;
     struct qb_room *before; /* of the rooms with work */
     struct qb_room *after;
 };
@@ -51,7 +55,8 @@ struct qb_room {
 struct qb_rooms {
     struct qb_rooms_options options;
     struct qb_map by_auction;
-    struct qb_room *first; /* with work, in turn */
+    struct qb_map recounted; /* auctions whose watchers came or left since the last recount */
+    struct qb_room *first;   /* with work, in turn */
     struct qb_room *last;
     uint64_t delivered; /* not yet in the metrics */
     uint64_t conflated;
@@ -66,6 +71,7 @@ struct qb_rooms *qb_rooms_new(const struct qb_rooms_options *options)
     QB_ASSERT(options->watches_max > 0);
     rooms->options = *options;
     qb_map_init(&rooms->by_auction, sizeof(qb_id));
+    qb_map_init(&rooms->recounted, sizeof(qb_id));
     return rooms;
 }
 
@@ -74,6 +80,7 @@ void qb_rooms_free(struct qb_rooms **rooms)
     if (*rooms == NULL) return;
     QB_ASSERT((*rooms)->by_auction.count == 0);
     qb_map_fini(&(*rooms)->by_auction);
+    qb_map_fini(&(*rooms)->recounted);
     free(*rooms);
     *rooms = NULL;
 }
@@ -151,6 +158,17 @@ static void send_protected(struct qb_rooms *rooms, struct qb_room *room, struct 
     }
 }
 
+static void send_crowd(const struct qb_room *room, struct watch *watch)
+{
+    const struct qb_outbox *outbox = watch->watcher->outbox;
+
+    if (room->crowd == NULL || watch->crowd == room->crowd_number) return;
+    set_dirty(watch, !qb_outbox_is_clear(outbox));
+    if (watch->is_dirty) return;
+    watch->crowd = room->crowd_number;
+    qb_connection_send(outbox->connection, room->crowd);
+}
+
 /* Gives a watcher what it does not have, or marks it. */
 static void serve(struct qb_rooms *rooms, struct qb_room *room, struct watch *watch)
 {
@@ -160,6 +178,7 @@ static void serve(struct qb_rooms *rooms, struct qb_room *room, struct watch *wa
     if (room->protected_count > 0) send_protected(rooms, room, watch);
     if (room->newest.seq <= watch->last_seq) {
         set_dirty(watch, false);
+        send_crowd(room, watch);
         return;
     }
     if (!qb_outbox_is_clear(outbox)) {
@@ -171,6 +190,7 @@ static void serve(struct qb_rooms *rooms, struct qb_room *room, struct watch *wa
     watch->last_seq = room->newest.seq;
     rooms->delivered++;
     qb_connection_send(outbox->connection, room->newest.frame);
+    send_crowd(room, watch);
 }
 
 void qb_watcher_writable(struct qb_rooms *rooms, struct qb_watcher *watcher)
@@ -266,6 +286,7 @@ void qb_rooms_publish(struct qb_rooms *rooms, qb_id auction, uint64_t seq, struc
     if (room == NULL || seq <= room->newest.seq) return;
     qb_frame_free(&room->newest.frame);
     room->newest = (struct update){.seq = seq, .frame = qb_frame_hold(frame)};
+    qb_frame_free(&room->crowd);
     if (is_protected) {
         if (room->protected_count == PROTECTED_MAX) {
             qb_frame_free(&room->protected_updates[--room->protected_count].frame);
@@ -276,7 +297,40 @@ void qb_rooms_publish(struct qb_rooms *rooms, qb_id auction, uint64_t seq, struc
     ask_for_sweep(rooms, room);
 }
 
+void qb_rooms_publish_crowd(struct qb_rooms *rooms, qb_id auction, struct qb_frame *frame)
+{
+    struct qb_room *room = qb_map_get(&rooms->by_auction, &auction);
+
+    if (room == NULL) return;
+    qb_frame_free(&room->crowd);
+    room->crowd = qb_frame_hold(frame);
+    room->crowd_number++;
+    ask_for_sweep(rooms, room);
+}
+
 /* --- coming and going --- */
+
+static void note_change(struct qb_rooms *rooms, qb_id auction, int by)
+{
+    qb_metric_add(QB_METRIC_watchers, NULL, by);
+    (void)qb_map_set(&rooms->recounted, &auction, rooms);
+}
+
+void qb_rooms_recount(struct qb_rooms *rooms,
+                      void (*each)(void *context, qb_id auction, uint32_t count), void *context)
+{
+    const void *key = NULL;
+    size_t cursor = 0;
+
+    while (qb_map_next(&rooms->recounted, &cursor, &key) != NULL) {
+        qb_id auction = 0;
+        (void)memcpy(&auction, key, sizeof auction);
+        each(context, auction, (uint32_t)qb_rooms_watchers(rooms, auction));
+    }
+    if (rooms->recounted.count == 0) return;
+    qb_map_fini(&rooms->recounted);
+    qb_map_init(&rooms->recounted, sizeof(qb_id));
+}
 
 static struct qb_room *open_room(struct qb_rooms *rooms, qb_id auction)
 {
@@ -295,6 +349,7 @@ static void close_room(struct qb_rooms *rooms, struct qb_room *room)
     end_work(rooms, room);
     (void)qb_map_remove(&rooms->by_auction, &auction);
     qb_frame_free(&room->newest.frame);
+    qb_frame_free(&room->crowd);
     for (uint32_t i = 0; i < room->protected_count; i++) {
         qb_frame_free(&room->protected_updates[i].frame);
     }
@@ -327,7 +382,8 @@ static struct watch *add_watch(struct qb_room *room, struct qb_watcher *watcher)
     watcher->entries[watcher->count] =
         (struct qb_watcher_entry){.auction = room->auction, .room = room, .index = room->count};
     struct watch *watch = &room->watches[room->count++];
-    *watch = (struct watch){.watcher = watcher, .entry = watcher->count++};
+    *watch =
+        (struct watch){.watcher = watcher, .entry = watcher->count++, .crowd = room->crowd_number};
     return watch;
 }
 
@@ -342,7 +398,7 @@ bool qb_rooms_join(struct qb_rooms *rooms, struct qb_watcher *watcher, qb_id auc
     if (is_new) room = open_room(rooms, auction);
     struct watch *watch = entry != NULL ? &room->watches[entry->index] : add_watch(room, watcher);
 
-    if (entry == NULL) qb_metric_add(QB_METRIC_watchers, NULL, 1);
+    if (entry == NULL) note_change(rooms, auction, 1);
     if (seq > watch->last_seq) watch->last_seq = seq;
     if (room->newest.seq > watch->last_seq) {
         /* Not at once: the answer that carries the state of `seq` is still to be sent. */
@@ -393,7 +449,7 @@ static void leave(struct qb_rooms *rooms, struct qb_watcher *watcher,
         watcher->entries = NULL;
         watcher->room = 0;
     }
-    qb_metric_add(QB_METRIC_watchers, NULL, -1);
+    note_change(rooms, room->auction, -1);
     if (room->count == 0) close_room(rooms, room);
 }
 

@@ -55,11 +55,18 @@ void qb_rooms_leave(struct qb_rooms *rooms, struct qb_watcher *watcher, qb_id au
 void qb_rooms_leave_all(struct qb_rooms *rooms, struct qb_watcher *watcher);
 bool qb_rooms_is_watching(const struct qb_watcher *watcher, qb_id auction);
 size_t qb_rooms_watchers(const struct qb_rooms *rooms, qb_id auction);
+/* The number of watchers of each auction where that may have changed since the last call. */
+void qb_rooms_recount(struct qb_rooms *rooms,
+                      void (*each)(void *context, qb_id auction, uint32_t count), void *context);
 
 /* The newest state, for all watchers of the auction; one not newer than what was published before
  * is dropped. `frame` is held. */
 void qb_rooms_publish(struct qb_rooms *rooms, qb_id auction, uint64_t seq, struct qb_frame *frame,
                       bool is_protected);
+
+/* How many watch the auction everywhere, in the place of what was published of that before; a
+ * newer state says it too, and takes its place as well. `frame` is held. */
+void qb_rooms_publish_crowd(struct qb_rooms *rooms, qb_id auction, struct qb_frame *frame);
 
 /* Serves one slice of watchers, over all rooms in turn. True: there is more to do. */
 bool qb_rooms_sweep(struct qb_rooms *rooms);

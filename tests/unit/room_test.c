@@ -408,3 +408,93 @@ QB_TEST(random_comings_and_goings_agree_with_a_naive_model)
         return;
     }
 }
+
+static void publish_crowd(struct qb_rooms *rooms, qb_id auction, int count)
+{
+    char text[32];
+    int length = snprintf(text, sizeof text, "#%d", count);
+    struct qb_frame *frame = qb_frame_new(text, (size_t)length);
+
+    qb_rooms_publish_crowd(rooms, auction, frame);
+    qb_frame_free(&frame);
+}
+
+QB_TEST(how_many_watch_is_conflated_too)
+{
+    struct qb_rooms *rooms = make_rooms();
+    struct client *clients = make_clients(5);
+
+    for (size_t i = 0; i < 5; i++) join(rooms, &clients[i], LOT, 1);
+    clients[0].connection.takes = 0;
+    publish_crowd(rooms, LOT, 4);
+    (void)qb_rooms_sweep(rooms);
+    publish_crowd(rooms, LOT, 5);
+    publish_crowd(rooms, OTHER, 9); /* nobody is there */
+    sweep_all(rooms);
+    for (size_t i = 2; i < 5; i++) expect_sent(&clients[i], "#4 #5 ", "the first slice has both");
+    expect_sent(&clients[1], "#5 ", "who comes after it the newer one, and once");
+    expect_sent(&clients[0], "", "blocked");
+    QB_EXPECT_EQ(clients[0].outbox.count, 0, "never queued");
+    for (size_t i = 0; i < 2; i++) unblock(rooms, &clients[0], -1);
+    expect_sent(&clients[0], "#5 ", "only the newest, and once");
+    end(rooms, clients, 5);
+}
+
+QB_TEST(a_newer_state_says_how_many_watch)
+{
+    struct qb_rooms *rooms = make_rooms();
+    struct client *clients = make_clients(2);
+
+    join(rooms, &clients[0], LOT, 1);
+    clients[0].connection.takes = 0;
+    publish_crowd(rooms, LOT, 4);
+    publish(rooms, LOT, 2, false);
+    sweep_all(rooms);
+    unblock(rooms, &clients[0], -1);
+    expect_sent(&clients[0], "7:2 ", "what was said before it is no news");
+    clients[0].connection.takes = 0;
+    publish(rooms, LOT, 3, false);
+    publish_crowd(rooms, LOT, 5);
+    sweep_all(rooms);
+    unblock(rooms, &clients[0], 1);
+    expect_sent(&clients[0], "7:2 7:3 ", "the state first, which filled the socket");
+    unblock(rooms, &clients[0], -1);
+    expect_sent(&clients[0], "7:2 7:3 #5 ", "what came after it, after it");
+    join(rooms, &clients[1], LOT, 3);
+    expect_sent(&clients[1], "", "who comes later knows it from its snapshot");
+    end(rooms, clients, 2);
+}
+
+struct recount {
+    int calls;
+    uint32_t counts[16];
+};
+
+static void note_count(void *context, qb_id auction, uint32_t count)
+{
+    struct recount *recount = context;
+
+    recount->calls++;
+    recount->counts[auction] = count;
+}
+
+QB_TEST(only_what_changed_is_counted_again)
+{
+    struct qb_rooms *rooms = make_rooms();
+    struct client *clients = make_clients(3);
+    struct recount recount = {0};
+
+    for (size_t i = 0; i < 3; i++) join(rooms, &clients[i], LOT, 1);
+    join(rooms, &clients[0], OTHER, 1);
+    qb_rooms_recount(rooms, note_count, &recount);
+    QB_EXPECT_EQ(recount.counts[LOT], 3, "all of them");
+    QB_EXPECT_EQ(recount.counts[OTHER], 1, "of each auction");
+    qb_rooms_recount(rooms, note_count, &recount);
+    QB_EXPECT_EQ(recount.calls, 2, "nothing has changed");
+    join(rooms, &clients[0], LOT, 5); /* is there already */
+    qb_rooms_leave(rooms, &clients[0].watcher, OTHER);
+    qb_rooms_recount(rooms, note_count, &recount);
+    QB_EXPECT_EQ(recount.calls, 3, "only the one that was left");
+    QB_EXPECT_EQ(recount.counts[OTHER], 0, "by its last");
+    end(rooms, clients, 3);
+}
