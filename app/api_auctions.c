@@ -168,8 +168,7 @@ static void archived_state(struct qb_call *call, struct qb_store_link *link)
     enum qb_store_result found = qb_call_ops(call)->state(link, call->id, &lot, &error);
 
     if (found == QB_STORE_NOT_FOUND) qb_call_fail(call, QB_API_NOT_FOUND);
-    if (qb_call_stored(call, found, "state", &error))
-        qb_state_json(&call->text, &lot, lot.seq, lot.epoch, lot.now_us, NULL);
+    if (qb_call_stored(call, found, "state", &error)) qb_state_archived_json(&call->text, &lot);
 }
 
 static void run_archived(void *job, void *worker)

@@ -14,13 +14,12 @@ struct qb_home *qb_home_find(const struct qb_runner *runner, qb_id auction)
     return qb_map_get(&runner->homes, &auction);
 }
 
-/* What others append to its log. */
+/* What others append to its log, and how many watch. */
 void qb_home_subscribe(struct qb_runner *runner, qb_id auction, bool is_wanted)
 {
     const struct qb_topic topic = {.kind = QB_TOPIC_LOG, .id = auction};
     struct qb_bus *bus = runner->all->options.bus;
 
-    if (runner->all->options.heard_max == 0) return; /* there are no others */
     if (is_wanted)
         qb_bus_subscribe(bus, runner->member, topic);
     else
@@ -66,6 +65,7 @@ void qb_home_remove(struct qb_runner *runner, struct qb_home *home)
 {
     if (home->is_dirty) forget_in(runner->dirty, &runner->dirty_count, home);
     if (home->is_recent) forget_in(runner->recent, &runner->recent_count, home);
+    if (home->is_crowd_new) forget_in(runner->crowded, &runner->crowded_count, home);
     qb_auctioneer_remove(runner->auctioneer, home->lot);
     qb_home_subscribe(runner, home->auction, false);
     qb_ledger_forget(runner->ledger, home->auction);
@@ -180,11 +180,19 @@ void qb_home_state_json(struct qb_runner *runner, const struct qb_home *home, st
     struct qb_lot lot;
     const struct qb_ring_item *newest = newest_public(home);
     struct qb_state_event last = {0};
+    struct qb_state_view view = {
+        .epoch = home->shown.epoch,
+        .dur = home->shown.seq,
+        .now_us = qb_runner_now_us(runner),
+        .watchers = home->watchers,
+    };
 
     qb_home_shown(runner, home, &lot);
-    if (newest != NULL) last = event_of(newest);
-    qb_state_json(text, &lot, home->shown.seq, home->shown.epoch, qb_runner_now_us(runner),
-                  newest != NULL ? &last : NULL);
+    if (newest != NULL) {
+        last = event_of(newest);
+        view.last = &last;
+    }
+    qb_state_json(text, &lot, &view);
 }
 
 bool qb_home_missed_json(const struct qb_runner *runner, const struct qb_home *home, uint32_t epoch,
@@ -232,6 +240,9 @@ void qb_home_publish(struct qb_runner *runner, struct qb_home *home)
     frame->is_protected = home->must_protect;
     frame->position = qb_home_position(home);
     home->must_protect = false;
+    /* The same position again is shown to nobody who has it. */
+    if (frame->position > home->published) home->crowd_told = home->watchers;
+    home->published = frame->position;
     qb_bus_publish(runner->all->options.bus, runner->member, topic, frame->position, frame);
     qb_frame_free(&frame);
     qb_text_fini(&text);

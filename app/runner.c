@@ -54,6 +54,8 @@ static void heard(void *context, struct qb_topic topic, uint64_t seq, struct qb_
         notify(runner, topic.id, frame);
     else if (topic.kind == QB_TOPIC_LOG)
         qb_ledger_fed(runner->ledger, topic.id, frame->bytes, frame->length);
+    else if (seq == 0)
+        qb_edge_publish_crowd(runner->edge, topic.id, frame);
     else
         qb_edge_publish(runner->edge, topic.id, seq, frame, frame->is_protected);
 }
@@ -83,8 +85,9 @@ struct qb_runner *qb_runner_new(struct qb_runners *all, struct qb_loop *loop,
     runner->lots = calloc(lots_max, sizeof *runner->lots);
     runner->dirty = calloc(lots_max, sizeof *runner->dirty);
     runner->recent = calloc(lots_max, sizeof *runner->recent);
+    runner->crowded = calloc(lots_max, sizeof *runner->crowded);
     QB_ASSERT(runner->memory != NULL && runner->lots != NULL);
-    QB_ASSERT(runner->dirty != NULL && runner->recent != NULL);
+    QB_ASSERT(runner->dirty != NULL && runner->recent != NULL && runner->crowded != NULL);
     runner->all = all;
     runner->loop = loop;
     runner->ledger = ledger;
@@ -138,6 +141,7 @@ static void runner_free(struct qb_runner *runner)
     free(runner->calling.calls);
     free(runner->dirty);
     free(runner->recent);
+    free(runner->crowded);
     free(runner->found);
     free(runner->lots);
     free(runner->memory);

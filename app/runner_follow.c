@@ -276,7 +276,8 @@ void qb_runner_listen(struct qb_runner *runner)
         .context = runner,
     };
 
-    const struct qb_bus_listener bus = {.gap = take_gap, .begun = take_begun, .context = runner};
+    const struct qb_bus_listener bus = {
+        .gap = take_gap, .begun = take_begun, .watchers = qb_runner_take_crowd, .context = runner};
 
     qb_map_init(&runner->loading, sizeof(qb_id));
     qb_map_init(&runner->again, sizeof(qb_id));

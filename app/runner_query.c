@@ -293,7 +293,7 @@ static void run_archived(void *job, void *worker)
     query->is_found = true;
     query->seq = (uint64_t)lot.epoch << 32 | (lot.seq & UINT32_MAX);
     struct qb_text state = {0};
-    qb_state_json(&state, &lot, lot.seq, lot.epoch, lot.now_us, NULL);
+    qb_state_archived_json(&state, &lot);
     begin_json(query, &state, NULL, &lot);
     qb_text_fini(&state);
 }

@@ -51,6 +51,11 @@ struct qb_home {
     bool is_recent;             /* changed in this second: published once more, for the lossy bus */
     bool must_protect;          /* this change may not be conflated away */
     uint64_t snapshot_seq;      /* of the newest state handed to the ledger */
+    uint64_t watchers;          /* everywhere, as the bus said last */
+    uint64_t crowd_told;        /* as watchers know it */
+    int64_t crowd_us;           /* monotonic time of that */
+    uint64_t published;         /* position of the newest update */
+    bool is_crowd_new;          /* in the runner's list of those whose watchers are to be told */
     bool is_lost;               /* a recovery made it worthless: comes anew when it is idle */
 };
 
@@ -129,6 +134,8 @@ struct qb_runner {
     size_t dirty_count;
     struct qb_home **recent;
     size_t recent_count;
+    struct qb_home **crowded;
+    size_t crowded_count;
     struct qb_effects effects;
     struct found {
         uint32_t ticket;
@@ -203,6 +210,13 @@ typedef void qb_runner_loaded(void *context, enum qb_ledger_found found);
 /* Asks the ledger for an auction that is not in memory, once for all who ask meanwhile. `done` (or
  * null) may be called at once when too many wait. FOUND: it is in memory now. */
 void qb_runner_load(struct qb_runner *runner, qb_id auction, qb_runner_loaded *done, void *context);
+
+/* --- runner_crowd.c --- */
+
+/* So many watch the auction everywhere; the bus says it. `context` is the runner. */
+void qb_runner_take_crowd(void *context, qb_id auction, uint64_t total);
+/* Each second: tells the bus how many watch on this thread, and watchers how many they are. */
+void qb_runner_tell_crowds(struct qb_runner *runner);
 
 /* --- runner_halt.c --- */
 

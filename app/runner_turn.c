@@ -206,6 +206,7 @@ void qb_runner_second(struct qb_runner *runner)
         runner->recent[i]->is_recent = false;
         qb_home_publish(runner, runner->recent[i]);
     }
+    qb_runner_tell_crowds(runner);
     evict(runner);
     qb_runner_hold_again(runner);
     qb_metric_add(QB_METRIC_tickets_in_use, NULL,

@@ -55,20 +55,21 @@ static void result_json(struct qb_text *text, const struct qb_lot *lot)
     amount(text, "final_price", lot->final_price);
 }
 
-void qb_state_json(struct qb_text *text, const struct qb_lot *lot, uint64_t dur, uint32_t epoch,
-                   qb_time_us now_us, const struct qb_state_event *last)
+void qb_state_json(struct qb_text *text, const struct qb_lot *lot, const struct qb_state_view *view)
 {
     const struct qb_rules *rules = &lot->rules;
+    qb_time_us now_us = view->now_us;
 
     qb_text_string(text, "{");
     qb_text_json_id(text, "auction", lot->auction);
-    qb_text_json_int(text, "epoch", epoch);
+    qb_text_json_int(text, "epoch", view->epoch);
     qb_text_json_int(text, "seq", (int64_t)lot->seq);
-    qb_text_json_int(text, "dur", (int64_t)dur);
+    qb_text_json_int(text, "dur", (int64_t)view->dur);
     qb_text_json_text(text, "status", qb_lot_status_name(lot, now_us));
     amount(text, "price", lot->price);
     label(text, "leader", lot, lot->leader);
     qb_text_json_int(text, "bids", lot->bids);
+    qb_text_json_int(text, "watchers", (int64_t)view->watchers);
     amount(text, "minimum", qb_lot_minimum(lot));
     qb_text_json_text(text, "reserve", qb_reserve_state_name(qb_lot_reserve_state(lot)));
     amount(text, "buy_now", qb_lot_is_buy_now_open(lot) ? rules->buy_now : QB_AMOUNT_NONE);
@@ -79,9 +80,16 @@ void qb_state_json(struct qb_text *text, const struct qb_lot *lot, uint64_t dur,
     qb_text_json_int(text, "now_ms", now_us / QB_MS_US);
     if (qb_lot_is_over(lot)) result_json(text, lot);
     qb_text_json_name(text, "last");
-    if (last != NULL)
-        qb_state_event_json(text, lot, last);
+    if (view->last != NULL)
+        qb_state_event_json(text, lot, view->last);
     else
         qb_text_string(text, "null");
     qb_text_string(text, "}");
+}
+
+void qb_state_archived_json(struct qb_text *text, const struct qb_lot *lot)
+{
+    const struct qb_state_view view = {.epoch = lot->epoch, .dur = lot->seq, .now_us = lot->now_us};
+
+    qb_state_json(text, lot, &view);
 }

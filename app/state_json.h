@@ -19,14 +19,21 @@ struct qb_state_event {
     struct qb_verdict verdict;
 };
 
-/*
- * lot      as it is to be shown
- * dur      highest seq up to which all is durable
- * now_us   the ledger's time
- * last     newest public event, or null
- */
-void qb_state_json(struct qb_text *text, const struct qb_lot *lot, uint64_t dur, uint32_t epoch,
-                   qb_time_us now_us, const struct qb_state_event *last);
+/* Where and when a state stands, and what is said beside it. */
+struct qb_state_view {
+    uint32_t epoch;
+    uint64_t dur;                      /* highest seq up to which all is durable */
+    qb_time_us now_us;                 /* the ledger's time */
+    uint64_t watchers;                 /* connections that follow the auction, everywhere */
+    const struct qb_state_event *last; /* newest public event, or null */
+};
+
+/* `lot` as it is to be shown. */
+void qb_state_json(struct qb_text *text, const struct qb_lot *lot,
+                   const struct qb_state_view *view);
+
+/* A state that came out of the store: nobody follows the auction any more. */
+void qb_state_archived_json(struct qb_text *text, const struct qb_lot *lot);
 
 /* One event of `lot`, as in `last` and `missed`. */
 void qb_state_event_json(struct qb_text *text, const struct qb_lot *lot,

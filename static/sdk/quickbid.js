@@ -14,8 +14,8 @@
  */
 
 /** @typedef {{auction: string, epoch: number, seq: number, dur: number, status: string,
- *   price: ?number, leader: ?string, bids: number, minimum: ?number, reserve: string,
- *   buy_now: ?number, starts_at_ms: number, ends_at_ms: number, extensions: number,
+ *   price: ?number, leader: ?string, bids: number, watchers: number, minimum: ?number,
+ *   reserve: string, buy_now: ?number, starts_at_ms: number, ends_at_ms: number, extensions: number,
  *   currency: string, now_ms: number, last: ?object, outcome?: string, winner?: string,
  *   final_price?: number}} State  An auction as of (epoch, seq); amounts in minor units. */
 /** @typedef {{label: string, max?: number}} You  Your pseudonym, and your maximum if you lead. */
@@ -385,6 +385,8 @@ export class QuickBid extends EventTarget {
       this.#clock.hint(this.#heardMs, message.now_ms);
       const { on, ...state } = message;
       this.#watches.update(state);
+    } else if (message.on === "watchers") {
+      this.#watches.crowd(message.auction, message.watchers);
     } else if (message.on === "reconnect") {
       this.#returnMs = Date.now() + message.after_ms;
     } else if (message.on === "pending") {

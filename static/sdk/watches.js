@@ -73,6 +73,14 @@ export class Watches {
     this.#tell(watch, []);
   }
 
+  /** The server pushed how many watch. */
+  crowd(auction, watchers) {
+    const watch = this.#watches.get(auction);
+    if (!watch?.state || watch.state.watchers === watchers) return;
+    watch.state = { ...watch.state, watchers };
+    this.#tell(watch, []);
+  }
+
   outbid(auction) {
     const watch = this.#watches.get(auction);
     if (watch?.you) watch.you = { label: watch.you.label };

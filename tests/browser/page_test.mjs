@@ -119,6 +119,7 @@ test("two people bid against each other, through a crash of the server", async (
   const path = await sell(seller, "A station clock");
   await Promise.all([ann.open(path), bob.open(path)]);
   await Promise.all([shows(ann, "Live"), shows(bob, "Live")]);
+  await Promise.all([seller, ann, bob].map((page) => shows(page, "3 watching")));
 
   await ann.getByRole("button", { name: "Bid $10.00" }).click();
   await shows(ann, "You lead. Your maximum is $10.00.");

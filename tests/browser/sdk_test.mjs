@@ -367,6 +367,19 @@ test("a verdict says who you are and what your maximum is; outbid takes it away"
   assert.deepEqual(sights.at(-1).you, { label: "9XD3A" });
 });
 
+test("how many watch is told beside the state", async () => {
+  const sights = [];
+  await watching(sights);
+  last().say({ on: "watchers", auction: AUCTION, watchers: 3 });
+  last().answer("watch", { state: stateAt(1, 3, { watchers: 4 }), result: "snapshot" });
+  await settle();
+  assert.deepEqual([sights.length, sights[0].state.watchers], [1, 4], "not before the state");
+  last().say({ on: "watchers", auction: AUCTION, watchers: 5 });
+  assert.deepEqual(sights.at(-1).state, stateAt(1, 3, { watchers: 5 }));
+  last().say({ on: "watchers", auction: AUCTION, watchers: 5 });
+  assert.equal(sights.length, 2, "only when it changes");
+});
+
 test("a restarting server is given the time it asked for", async () => {
   await connected();
   last().say({ on: "reconnect", after_ms: 7_000 });

@@ -412,6 +412,7 @@ test('what the WebSocket says is what AsyncAPI says, for every command and push'
     await visitor.refused({ do: 'bid', auction, max: 1, currency: 'USD', key: 'k' }, 'login_required');
     await visitor.refused({ do: 'auth', token: 'x' }, 'bad_token');
     await a.good({ do: 'watch', auction });
+    await a.push('watchers');
     await a.good({ do: 'preview', auction, max: 1000, currency: 'USD' });
     await a.bid(auction, 1000, 'a1');
     await a.good({ do: 'preview', auction, max: 2000, currency: 'USD' });

@@ -60,16 +60,20 @@ QB_TEST(the_state_has_its_exact_bytes)
     (void)snprintf(
         expected, sizeof expected,
         "{\"auction\":\"0000000000001\",\"epoch\":2,\"seq\":4,\"dur\":3,\"status\":\"open\","
-        "\"price\":7123557,\"leader\":\"%s\",\"bids\":2,\"minimum\":7123657,"
+        "\"price\":7123557,\"leader\":\"%s\",\"bids\":2,\"watchers\":12,\"minimum\":7123657,"
         "\"reserve\":\"not_met\",\"buy_now\":null,\"starts_at_ms\":1799999990000,"
         "\"ends_at_ms\":1800000010000,\"extensions\":0,\"currency\":\"USD\","
         "\"now_ms\":1800000000000,\"last\":{\"seq\":4,\"t_ms\":1800000000000,\"kind\":\"bid\","
         "\"label\":\"%s\",\"price\":7123557,\"bids\":2}}",
         ann, bob);
-    qb_state_json(&text, &lot, 3, 2, NOW, &last);
+    qb_state_json(&text, &lot,
+                  &(struct qb_state_view){
+                      .epoch = 2, .dur = 3, .now_us = NOW, .watchers = 12, .last = &last});
     QB_EXPECT_TEXT(text.bytes, expected, "as docs/protocol.md says");
     qb_text_fini(&text);
 }
+
+static const struct qb_state_view view = {.epoch = 2, .dur = 4, .now_us = NOW};
 
 /* Members that come and go with the auction's life. */
 QB_TEST(the_result_is_there_only_once_over)
@@ -77,7 +81,7 @@ QB_TEST(the_result_is_there_only_once_over)
     struct qb_lot lot = lot_of();
     struct qb_text text = {0};
 
-    qb_state_json(&text, &lot, 4, 2, NOW, NULL);
+    qb_state_json(&text, &lot, &view);
     QB_EXPECT(strstr(text.bytes, "\"outcome\"") == NULL, "not yet");
     QB_EXPECT(strstr(text.bytes, "\"last\":null") != NULL, "no event known");
     qb_text_fini(&text);
@@ -86,7 +90,7 @@ QB_TEST(the_result_is_there_only_once_over)
     lot.outcome = QB_OUTCOME_HIGH_BID;
     lot.winner = ANN;
     lot.final_price = lot.price;
-    qb_state_json(&text, &lot, 4, 2, NOW, NULL);
+    qb_state_json(&text, &lot, &view);
     QB_EXPECT(strstr(text.bytes, "\"outcome\":\"high_bid\"") != NULL, "how");
     QB_EXPECT(strstr(text.bytes, "\"final_price\":7123557") != NULL, "for what");
     QB_EXPECT(strstr(text.bytes, "\"minimum\":null") != NULL, "nothing more to bid");
@@ -108,7 +112,8 @@ QB_TEST(the_clock_tells_scheduled_from_open_from_closing)
 
     for (size_t i = 0; i < QB_COUNT(rows); i++) {
         struct qb_text text = {0};
-        qb_state_json(&text, &lot, 4, 2, rows[i].now_us, NULL);
+        qb_state_json(&text, &lot,
+                      &(struct qb_state_view){.epoch = 2, .dur = 4, .now_us = rows[i].now_us});
         QB_EXPECT(strstr(text.bytes, rows[i].status) != NULL, rows[i].status);
         qb_text_fini(&text);
     }
@@ -174,7 +179,7 @@ QB_TEST(nothing_secret_is_in_state_list_or_catalogue)
     };
     struct qb_text text = {0};
 
-    qb_state_json(&text, &lot, 4, 2, NOW, NULL);
+    qb_state_json(&text, &lot, &view);
     qb_catalogue_json(&text, &listing, "Sue", &lot);
     qb_text_string(&text, "{");
     qb_listing_json(&text, &listing, "Sue", NOW);

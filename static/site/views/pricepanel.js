@@ -9,6 +9,7 @@ import { isOver, phaseNames } from "./card.js";
 import { outcomeText, reserveText } from "./words.js";
 
 const SOON_MS = 10 * 60_000;
+const count = new Intl.NumberFormat();
 
 function leaderText(state, you, phase) {
   if (isOver(phase)) return outcomeText(state, you);
@@ -44,6 +45,7 @@ export function pricePanel(listing) {
   const mark = h("span", { class: "mark" });
   const leader = h("p", { class: "leader" });
   const bids = h("span", {});
+  const watchers = h("span", {});
   const reserve = h("span", {});
   const timeLabel = h("span", { class: "quiet" });
   const time = h("span", { class: "clock", role: "timer", "aria-live": "off" });
@@ -60,7 +62,7 @@ export function pricePanel(listing) {
       h("div", { class: "time-box" }, timeLabel, time, when),
     ),
     leader,
-    h("p", { class: "facts" }, bids, reserve),
+    h("p", { class: "facts" }, bids, watchers, reserve),
     extended,
   );
 
@@ -79,6 +81,7 @@ export function pricePanel(listing) {
     leader.className = leads ? "leader own" : "leader";
     setText(leader, leaderText(state, you, phase));
     setText(bids, state.bids === 1 ? "1 bid" : `${state.bids} bids`);
+    setText(watchers, state.watchers > 0 && !isOver(phase) ? `${count.format(state.watchers)} watching` : "");
     setText(reserve, reserveText[state.reserve] ?? "");
     setText(
       extended,
