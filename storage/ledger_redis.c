@@ -262,6 +262,14 @@ bool qb_ledger_redis_is_ready(const struct qb_ledger *port)
     return ledger->is_open;
 }
 
+int64_t qb_ledger_redis_checked_us(const struct qb_ledger *port, unsigned shard)
+{
+    const struct qb_redis_ledger *ledger = (const struct qb_redis_ledger *)port;
+
+    QB_ASSERT(shard < ledger->options.shards);
+    return ledger->shards[shard].checked_us;
+}
+
 size_t qb_ledger_redis_under_way(const struct qb_ledger *port)
 {
     const struct qb_redis_ledger *ledger = (const struct qb_redis_ledger *)port;

@@ -52,5 +52,8 @@ int64_t qb_ledger_redis_wake_us(const struct qb_ledger *ledger);
 
 /* Whether commands may be given now: open, and every shard within reach. */
 bool qb_ledger_redis_is_ready(const struct qb_ledger *ledger);
+/* The newest monotonic time when a shard was asked how it does, and answered; what is followed
+ * there is known here about as of then. 0: never. */
+int64_t qb_ledger_redis_checked_us(const struct qb_ledger *ledger, unsigned shard);
 /* Requests to Redis that wait for their answer. */
 size_t qb_ledger_redis_under_way(const struct qb_ledger *ledger);

@@ -46,6 +46,7 @@ static void take_heads(struct qb_ask *ask, enum qb_answer_kind kind,
     struct qb_reader reader = {.bytes = (const uint8_t *)bytes, .length = length};
     qb_time_us now_us = qb_take_int(&reader);
     if (length != 8 + asked->count * 16) return;
+    if (ask->sent_us > shard->checked_us) shard->checked_us = ask->sent_us;
     if (asked->count == 0) { /* the short ones: once a second, and not long under way */
         qb_clock_take(&shard->clock, ask->sent_us, qb_clock_mono_us(), now_us);
         qb_metric_set(QB_METRIC_ledger_clock_ahead_us, NULL, now_us - qb_clock_wall_us());

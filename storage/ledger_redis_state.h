@@ -80,7 +80,8 @@ struct qb_shard {
     bool is_ready;   /* and it proved to be of the epoch */
     bool is_marking; /* one MARK at a time: what comes meanwhile goes together */
     bool is_sweeping;
-    size_t due_at; /* where the list of due auctions is read on */
+    size_t due_at;      /* where the list of due auctions is read on */
+    int64_t checked_us; /* when the newest check that was answered was sent */
     struct qb_part *flying;
     struct qb_part *first; /* parts that wait for the one that flies */
     struct qb_part *last;

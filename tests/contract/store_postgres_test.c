@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "storage/epochs.h"
+#include "storage/hearers.h"
 #include "storage/store_postgres.h"
 #include "tests/contract/expect.h"
 #include "tests/contract/store_contract.h"
@@ -204,6 +205,40 @@ QB_TEST(an_epoch_ends_for_the_archiver_when_it_is_drained)
     QB_EXPECT_EQ(store->ops->archive_end(link, true, &error), QB_STORE_OK, error.text);
     QB_EXPECT(qb_epochs_move(leader, 2, QB_EPOCH_OPEN, 1, &error), error.text);
     qb_sql_close(&leader);
+    close_all(&link);
+}
+
+QB_TEST(who_hears_the_bus_is_known_to_the_others)
+{
+    struct qb_store_link *link = open_new();
+    struct qb_sql_link *one = qb_schema_connect(postgres);
+    struct qb_sql_link *two = qb_schema_connect(postgres);
+    struct qb_error error = {""};
+    bool is_there = true;
+
+    QB_EXPECT(qb_hearers_others(two, &is_there, &error) && !is_there, "nobody has said so");
+    for (int i = 0; i < 2; i++) QB_EXPECT(qb_hearers_say(one, true, &error), error.text);
+    QB_EXPECT(qb_hearers_others(two, &is_there, &error) && is_there, "one hears");
+    QB_EXPECT(qb_hearers_others(one, &is_there, &error) && !is_there, "which is no other for it");
+    QB_EXPECT(qb_hearers_say(two, true, &error), "two may");
+    QB_EXPECT(qb_hearers_others(one, &is_there, &error) && is_there, "two hear");
+    for (int i = 0; i < 2; i++) QB_EXPECT(qb_hearers_say(one, false, &error), error.text);
+    QB_EXPECT(qb_hearers_others(two, &is_there, &error) && !is_there, "said twice, ended at once");
+    qb_sql_close(&two);
+    while (qb_hearers_others(one, &is_there, &error) && is_there) qb_clock_sleep_us(10 * QB_MS_US);
+    QB_EXPECT(!is_there, "who has ended hears no more");
+    two = qb_schema_connect(postgres);
+    QB_EXPECT(qb_hearers_say(one, true, &error), error.text);
+    QB_EXPECT(qb_sql_run(two,
+                         "SELECT pg_terminate_backend(pid, 10000) FROM pg_locks WHERE locktype = "
+                         "'advisory' AND mode = 'ShareLock'",
+                         &error),
+              error.text);
+    QB_EXPECT(qb_hearers_others(two, &is_there, &error) && !is_there, "its session is gone");
+    while (!qb_hearers_say(one, true, &error)) qb_clock_sleep_us(10 * QB_MS_US);
+    QB_EXPECT(qb_hearers_others(two, &is_there, &error) && is_there, "said again after a break");
+    qb_sql_close(&one);
+    qb_sql_close(&two);
     close_all(&link);
 }
 
