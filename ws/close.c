@@ -36,7 +36,7 @@ const char *qb_close_text(enum qb_close reason)
 static const char *advice(uint16_t code)
 {
     if (code == 1000) return "as you like";
-    if (code == 1012) return "reconnect after `reconnect.after_ms`";
+    if (code == 1012 || code == 1013) return "reconnect after `reconnect.after_ms`";
     if (code / 100 == 41) return "back off, then reconnect";
     if (code / 100 == 42) return "reconnect now";
     return "do not retry as you are";

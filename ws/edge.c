@@ -35,7 +35,9 @@ static void request_came(void *context, struct qb_http_request *request)
 static void turn_came(void *context)
 {
     struct qb_edge *edge = context;
-    if (qb_rooms_sweep(edge->rooms)) qb_server_want_turn(edge->server);
+    bool is_more = qb_rooms_sweep(edge->rooms);
+
+    if (qb_edge_tell_stale(edge) || is_more) qb_server_want_turn(edge->server);
 }
 
 static const struct qb_server_handlers server_handlers = {
@@ -172,7 +174,9 @@ struct qb_edge *qb_edge_new(const struct qb_edge_options *options, struct qb_err
     QB_ASSERT(edge != NULL);
     QB_ASSERT(options->messages_per_second > 0);
     QB_ASSERT(options->messages_burst > 0);
+    QB_ASSERT(options->shards <= 16);
     edge->options = *options;
+    if (options->shards == 0) edge->options.shards = 1;
     edge->first_free = NO_SLOT;
     qb_random_secret(&seed, sizeof seed);
     qb_random_seed(&edge->random, seed);
@@ -315,7 +319,8 @@ void qb_edge_refuse_new(struct qb_edge *edge)
     qb_server_refuse_new(edge->server);
 }
 
-static void tell_to_reconnect(struct qb_edge *edge, struct qb_session *session, uint32_t spread_ms)
+static void tell_to_reconnect(struct qb_edge *edge, struct qb_session *session, uint32_t spread_ms,
+                              enum qb_close reason)
 {
     uint64_t after_ms = spread_ms > 0 ? qb_random_below(&edge->random, spread_ms) : 0;
     QB_CLEANUP(qb_text_fini) struct qb_text text = {0};
@@ -325,7 +330,7 @@ static void tell_to_reconnect(struct qb_edge *edge, struct qb_session *session, 
     qb_text_string(&text, "}");
     qb_connection_set_retry(session->outbox.connection, (uint32_t)after_ms);
     qb_session_send(session, text.bytes, text.length);
-    qb_session_leave(session, QB_CLOSE_RESTART);
+    qb_session_leave(session, reason);
 }
 
 void qb_edge_drain(struct qb_edge *edge, uint32_t spread_ms)
@@ -333,8 +338,21 @@ void qb_edge_drain(struct qb_edge *edge, uint32_t spread_ms)
     for (uint32_t i = 0; i < edge->slot_count; i++) {
         struct qb_session *session = edge->slots[i].session;
         if (session == NULL || session->is_leaving) continue;
-        tell_to_reconnect(edge, session, spread_ms);
+        tell_to_reconnect(edge, session, spread_ms, QB_CLOSE_RESTART);
     }
+}
+
+uint32_t qb_edge_send_away(struct qb_edge *edge, uint32_t count, uint32_t spread_ms)
+{
+    uint32_t told = 0;
+
+    for (uint32_t i = 0; i < edge->slot_count && told < count; i++) {
+        struct qb_session *session = edge->slots[i].session;
+        if (session == NULL || session->is_leaving) continue;
+        tell_to_reconnect(edge, session, spread_ms, QB_CLOSE_DEAF);
+        told++;
+    }
+    return told;
 }
 
 size_t qb_edge_watchers(const struct qb_edge *edge, qb_id auction)

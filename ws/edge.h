@@ -98,6 +98,7 @@ struct qb_edge_options {
     uint32_t stalled_ms;  /* a socket that takes nothing for so long is closed */
     uint32_t sweep_slice; /* watchers served before bids are read again */
     int64_t amount_max;   /* largest amount on the wire */
+    unsigned shards;      /* of auctions, for qb_edge_set_stale(), at most 16; 0: 1 */
     const char *hosts;    /* comma-separated Host values served; empty: any */
     struct qb_edge_handlers handlers;
 };
@@ -192,6 +193,16 @@ void qb_edge_refuse_new(struct qb_edge *edge);
 /* Tells every session {"on":"reconnect","after_ms":…} with a random time below `spread_ms`, then
  * closes it with 1012. */
 void qb_edge_drain(struct qb_edge *edge, uint32_t spread_ms);
+
+/* What is shown of the auctions of these shards (a bit for each, qb_shard_of()) is as of
+ * `since_us`, of the clock of auctions, and may be behind; of all others it is not any longer.
+ * Sessions that watch any are told {"on":"stale","since_ms":…,"auctions":[…]} or "live", a slice of
+ * sessions at a turn; who begins to watch later is told then. */
+void qb_edge_set_stale(struct qb_edge *edge, uint16_t shards, qb_time_us since_us);
+
+/* Tells up to `count` sessions to reconnect at a random time below `spread_ms`, then closes them
+ * with DEAF. Returns how many it was. */
+uint32_t qb_edge_send_away(struct qb_edge *edge, uint32_t count, uint32_t spread_ms);
 
 size_t qb_edge_watchers(const struct qb_edge *edge, qb_id auction);
 /* The number of watchers here of each auction where that may have changed since the last call. */

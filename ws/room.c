@@ -469,6 +469,12 @@ bool qb_rooms_is_watching(const struct qb_watcher *watcher, qb_id auction)
     return entry_of(watcher, auction) != NULL;
 }
 
+qb_id qb_watcher_auction(const struct qb_watcher *watcher, uint32_t index)
+{
+    QB_ASSERT(index < watcher->count);
+    return watcher->entries[index].auction;
+}
+
 size_t qb_rooms_watchers(const struct qb_rooms *rooms, qb_id auction)
 {
     const struct qb_room *room = qb_map_get(&rooms->by_auction, &auction);

@@ -53,6 +53,7 @@ QB_MUST_USE bool qb_rooms_join(struct qb_rooms *rooms, struct qb_watcher *watche
                                uint64_t seq);
 void qb_rooms_leave(struct qb_rooms *rooms, struct qb_watcher *watcher, qb_id auction);
 void qb_rooms_leave_all(struct qb_rooms *rooms, struct qb_watcher *watcher);
+qb_id qb_watcher_auction(const struct qb_watcher *watcher, uint32_t index); /* below `count` */
 bool qb_rooms_is_watching(const struct qb_watcher *watcher, qb_id auction);
 size_t qb_rooms_watchers(const struct qb_rooms *rooms, qb_id auction);
 /* The number of watchers of each auction where that may have changed since the last call. */

@@ -259,7 +259,7 @@ static void became_writable(void *context)
     session->blocked_us = 0;
     if (session->outbox.is_closing || !qb_outbox_flush(&session->outbox)) return;
     if (session->is_leaving)
-        qb_outbox_close(&session->outbox, QB_CLOSE_RESTART, NULL);
+        qb_outbox_close(&session->outbox, (enum qb_close)session->leave_reason, NULL);
     else
         qb_watcher_writable(session->edge->rooms, &session->watcher);
 }
@@ -371,14 +371,16 @@ void qb_session_close(struct qb_session *session, enum qb_close reason, const ch
 
 void qb_session_leave(struct qb_session *session, enum qb_close reason)
 {
-    QB_ASSERT(reason == QB_CLOSE_RESTART);
     session->is_leaving = true;
+    session->leave_reason = (uint8_t)reason;
     if (qb_outbox_is_clear(&session->outbox)) qb_session_close(session, reason, NULL);
 }
 
 bool qb_session_watch(struct qb_session *session, qb_id auction, uint64_t seq)
 {
-    return qb_rooms_join(session->edge->rooms, &session->watcher, auction, seq);
+    if (!qb_rooms_join(session->edge->rooms, &session->watcher, auction, seq)) return false;
+    qb_edge_watched(session->edge, session, auction);
+    return true;
 }
 
 void qb_session_unwatch(struct qb_session *session, qb_id auction)

@@ -39,11 +39,13 @@ struct qb_session {
     int64_t pinged_us;    /* 0: no pong is due; of a stream: the last comment */
     int64_t blocked_us;   /* since when the socket takes nothing; 0: it does */
     uint16_t early_bytes; /* read before the first valid command */
+    uint16_t stale;       /* shards of which it was told that they are */
     uint8_t malformed;    /* messages that were no JSON object */
     uint8_t violations;   /* of the rate, in a row */
     bool has_spoken;      /* gave a valid command, or was known from the start */
     bool is_events;       /* a stream: it only listens */
     bool is_leaving;      /* told to reconnect: closes once its outbox is clear */
+    uint8_t leave_reason; /* enum qb_close */
 };
 
 struct qb_slot {
@@ -64,6 +66,10 @@ struct qb_edge {
     struct qb_random random;
     qb_time_us wall_us; /* as of mono_us: ticks share one look at the clock */
     int64_t mono_us;
+    uint16_t stale; /* shards, a bit each */
+    qb_time_us stale_since_us;
+    uint32_t stale_next; /* slot whose session is looked at next, to tell it */
+    uint32_t stale_left; /* slots to look at until all know */
 };
 
 extern const struct qb_connection_handlers qb_session_handlers;
@@ -79,6 +85,13 @@ void qb_session_send_frame(struct qb_session *session, struct qb_frame *frame);
 
 /* Closes with `reason` once what waits has been sent. */
 void qb_session_leave(struct qb_session *session, enum qb_close reason);
+
+/* --- by stale.c --- */
+
+/* The session follows an auction from now on. */
+void qb_edge_watched(struct qb_edge *edge, struct qb_session *session, qb_id auction);
+/* Tells a slice of sessions what they do not know yet. True: there is more to do. */
+bool qb_edge_tell_stale(struct qb_edge *edge);
 
 /* --- by edge.c --- */
 
