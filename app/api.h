@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -35,9 +36,10 @@ struct qb_api_options {
     struct qb_control *control; /* app/control.h: what must hold in every replica */
     struct qb_holds *holds; /* storage/holds_memory.h: a limit that an admin sets works at once */
     const struct qb_documents *documents;
-    bool is_metrics_public; /* /metrics for any address, not only loopback */
-    const char *origins;    /* comma-separated allowed Origin values; empty: same host */
-    bool *is_ready;         /* read atomically */
+    bool is_metrics_public;     /* /metrics for any address, not only loopback */
+    const char *origins;        /* comma-separated allowed Origin values; empty: same host */
+    bool *is_ready;             /* read atomically */
+    const atomic_bool *is_away; /* takes no new watchers: others hear the bus, it does not */
     int64_t amount_max;
     int64_t over_keep_us; /* an auction is in memory for so long after its end */
     int64_t auctions_per_seller;

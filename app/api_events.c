@@ -67,6 +67,11 @@ void qb_api_events(struct qb_call *call)
 {
     struct qb_command command = {.auction = call->id};
 
+    if (atomic_load(call->api->options.is_away)) {
+        qb_call_turn_away(call);
+        qb_call_answer(call);
+        return;
+    }
     read_position(qb_http_header(call->request, "last-event-id"), &command);
     qb_runner_stream(call->api->options.runner, call->user.id, &command, begin, call);
 }

@@ -135,6 +135,8 @@ void qb_call_submit(struct qb_call *call, struct qb_work_pool *pool,
 /* True for OK. FAILED is logged and becomes UNAVAILABLE. */
 bool qb_call_stored(struct qb_call *call, enum qb_store_result result, const char *query,
                     const struct qb_error *error);
+/* Fails a call that would begin to watch where nothing is heard from the other replicas. */
+void qb_call_turn_away(struct qb_call *call);
 /* Marks the call UNAVAILABLE for a job that has waited too long. */
 bool qb_call_is_late(struct qb_call *call);
 

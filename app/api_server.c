@@ -12,6 +12,7 @@
 #include "app/revoked.h"
 #include "app/ticket.h"
 #include "base/metrics.h"
+#include "base/random.h"
 #include "storage/holds_memory.h"
 
 void qb_api_time(struct qb_call *call)
@@ -52,6 +53,16 @@ void qb_api_ready(struct qb_call *call)
     qb_api_health(call);
 }
 
+void qb_call_turn_away(struct qb_call *call)
+{
+    uint8_t spread = 0;
+
+    qb_random_secret(&spread, sizeof spread);
+    qb_metric_add(QB_METRIC_limited_total, "deaf", 1);
+    call->wait_us = (1 + spread % 3) * QB_SECOND_US;
+    qb_call_fail(call, QB_API_DEAF);
+}
+
 void qb_api_websocket(struct qb_call *call)
 {
     struct qb_identity identity = qb_call_identity(call);
@@ -60,6 +71,8 @@ void qb_api_websocket(struct qb_call *call)
     enum qb_http_query found = qb_http_query(call->request, "ticket", ticket, sizeof ticket);
     if (!qb_http_is_websocket(call->request))
         qb_call_fail(call, QB_API_NOT_FOUND);
+    else if (atomic_load(call->api->options.is_away))
+        qb_call_turn_away(call);
     else if (found == QB_QUERY_BAD)
         qb_call_fail(call, QB_API_BAD_TOKEN);
     else if (found == QB_QUERY_GIVEN &&

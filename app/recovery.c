@@ -11,15 +11,18 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "storage/hearers.h"
 #include "storage/journal_rabbit_admin.h"
 
-#define POLL_US       (250 * QB_MS_US)
-#define AGAIN_US      QB_SECOND_US
+#define POLL_US        (250 * QB_MS_US)
+#define AGAIN_US       QB_SECOND_US
 /* Longer than a publisher may take for a confirm that counts (reliability.md P5, W). */
-#define SEAL_WAIT_US  (QB_JOURNAL_RABBIT_CONFIRM_US + QB_SECOND_US)
-#define MARK_WAIT_US  QB_SECOND_US
-#define REDIS_WAIT_US (5 * QB_SECOND_US)
-#define SAY_AGAIN_US  (5 * QB_SECOND_US)
+#define SEAL_WAIT_US   (QB_JOURNAL_RABBIT_CONFIRM_US + QB_SECOND_US)
+#define MARK_WAIT_US   QB_SECOND_US
+#define REDIS_WAIT_US  (5 * QB_SECOND_US)
+#define SAY_AGAIN_US   (5 * QB_SECOND_US)
+#define HEARERS_US     QB_SECOND_US
+#define HEARS_AGAIN_US (5 * QB_SECOND_US) /* its session may have broken and come back */
 
 struct qb_recovery {
     struct qb_recovery_options options;
@@ -40,6 +43,8 @@ struct qb_recovery {
     int64_t said_us; /* when trouble was logged last */
     int64_t step_us; /* when the step began */
     const char *step;
+    int64_t hearers_us; /* when Postgres was told and asked last who hears the bus */
+    bool has_heard;     /* what it was told */
 };
 
 /* Waits; true: it shall end. */
@@ -207,6 +212,32 @@ static bool is_asked_for(struct qb_recovery *recovery, uint32_t epoch, const cha
     return is_needed;
 }
 
+static void tell_others(struct qb_recovery *recovery, enum qb_others others)
+{
+    recovery->options.others(recovery->options.context, others);
+}
+
+/* Says whether this replica hears the bus; while it does not, asks whether any other does. */
+static void look_for_hearers(struct qb_recovery *recovery)
+{
+    bool hears = recovery->options.hears(recovery->options.context);
+    int64_t now_us = qb_clock_mono_us();
+    struct qb_error error = {""};
+    bool is_there = false;
+
+    int64_t pause_us = hears ? HEARS_AGAIN_US : HEARERS_US;
+    if (hears == recovery->has_heard && now_us - recovery->hearers_us < pause_us) return;
+    recovery->hearers_us = now_us;
+    recovery->has_heard = hears;
+    if (!qb_hearers_say(recovery->sql, hears, &error) ||
+        (!hears && !qb_hearers_others(recovery->sql, &is_there, &error))) {
+        tell_others(recovery, QB_OTHERS_UNKNOWN);
+        complain(recovery, "see who hears the bus", &error);
+    } else if (!hears) {
+        tell_others(recovery, is_there ? QB_OTHERS_HEAR : QB_OTHERS_ARE_DEAF);
+    }
+}
+
 static void lead(struct qb_recovery *recovery)
 {
     struct qb_error error = {""};
@@ -216,6 +247,9 @@ static void lead(struct qb_recovery *recovery)
     int64_t began_us = qb_clock_mono_us();
 
     if (!qb_epochs_lead(recovery->sql, &is_leader, &error) || !is_leader) return;
+    /* Nobody looks while it leads, and bidding is suspended everywhere: clients stay where they
+     * are. */
+    tell_others(recovery, QB_OTHERS_ARE_DEAF);
     /* Read again: another may have led until now. */
     if (qb_epochs_read(recovery->sql, &found, &error) &&
         (found.state != QB_EPOCH_OPEN || is_asked_for(recovery, found.epoch, &why))) {
@@ -279,9 +313,11 @@ static void *run(void *argument)
         wait_us = POLL_US;
         if (!connect(recovery, &error) || !qb_epochs_read(recovery->sql, &epoch, &error)) {
             complain(recovery, "read the epoch", &error);
+            tell_others(recovery, QB_OTHERS_UNKNOWN);
             wait_us = AGAIN_US;
             continue;
         }
+        look_for_hearers(recovery);
         follow(recovery, &epoch);
         if (!is_asked_for(recovery, epoch.epoch, &why) && epoch.state == QB_EPOCH_OPEN) continue;
         lead(recovery);

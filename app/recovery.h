@@ -17,6 +17,9 @@
 
 struct qb_recovery;
 
+/* Whether other replicas hear the whole bus, as far as Postgres knows. */
+enum qb_others { QB_OTHERS_UNKNOWN, QB_OTHERS_HEAR, QB_OTHERS_ARE_DEAF };
+
 struct qb_recovery_options {
     const struct qb_cluster *cluster; /* borrowed; outlives it */
     struct qb_store *store;           /* the primary's */
@@ -25,6 +28,10 @@ struct qb_recovery_options {
     void (*opened)(void *context, const struct qb_epoch *epoch);
     /* A recovery has begun: no bids until `opened`. */
     void (*suspended)(void *context);
+    /* Whether this replica hears the whole bus, which the others learn through Postgres. */
+    bool (*hears)(void *context);
+    /* Whether they do: told each second while this one does not. */
+    void (*others)(void *context, enum qb_others others);
     void *context;
 };
 

@@ -170,6 +170,7 @@ static struct qb_edge_options edge_options(struct qb_io *io, int listen_fd)
         .stalled_ms = (uint32_t)s->stalled_ms,
         .sweep_slice = (uint32_t)s->sweep_slice,
         .amount_max = s->amount_max,
+        .shards = qb_bus_shards(io->replica->bus),
         .hosts = s->hosts,
         .handlers = {on_request, on_command, on_room, on_presence, io},
     };
@@ -195,6 +196,7 @@ static struct qb_api_options api_options(struct qb_io *io)
         .documents = replica->documents,
         .origins = replica->settings.origins,
         .is_ready = &replica->is_ready,
+        .is_away = &replica->is_away,
         .is_metrics_public = replica->settings.metrics_public != 0,
         .amount_max = replica->settings.amount_max,
         .over_keep_us = replica->settings.over_keep_ms * MS,

@@ -116,6 +116,7 @@ void qb_replica_cluster_second(struct qb_io *io)
 {
     struct qb_replica *replica = io->replica;
 
+    if (replica->data.cluster != NULL) qb_replica_deaf_second(io);
     if (replica->recovery == NULL || io != replica->io) return;
     uint32_t epoch = __atomic_load_n(&replica->epoch, __ATOMIC_ACQUIRE);
     if (epoch > 0 && qb_journal_rabbit_lacks_queue(replica->data.journal)) {
@@ -212,6 +213,8 @@ void qb_replica_begin_recovery(struct qb_replica *replica)
         .ring_entries = (uint32_t)replica->settings.ring_entries,
         .opened = opened,
         .suspended = suspended,
+        .hears = qb_replica_hears,
+        .others = qb_replica_others_hear,
         .context = replica,
     };
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "app/api.h"
 #include "app/auth_limits.h"
@@ -34,6 +35,9 @@ struct qb_io {
     struct qb_api *api;
     struct qb_commands commands;
     struct qb_limits_redis *limits; /* null: embedded */
+    /* When each shard answered this thread's ledger last; read by all threads. */
+    _Atomic int64_t checked_us[QB_SHARDS_MAX];
+    uint32_t away_per_second; /* sessions that are sent to other replicas; 0: none are */
 };
 
 struct qb_replica {
@@ -63,6 +67,11 @@ struct qb_replica {
     int64_t clock_ahead_us; /* of the last second */
     bool is_running;
     bool is_ready; /* read by all threads, atomically */
+    /* Decided by the first thread, read by all. */
+    _Atomic int others_hear; /* enum qb_others, as recovery saw it last */
+    _Atomic unsigned stale;  /* shards that may be behind, a bit each */
+    _Atomic qb_time_us stale_since_us;
+    atomic_bool is_away; /* takes no new watchers, and sends its own to other replicas */
 };
 
 /* --- replica_cluster.c --- */
@@ -87,3 +96,11 @@ void qb_replica_cluster_turn(struct qb_io *io);
 void qb_replica_cluster_options(struct qb_replica *replica, struct qb_runners_options *options);
 /* Follows the epoch, and leads recoveries; once the loops run. */
 void qb_replica_begin_recovery(struct qb_replica *replica);
+
+/* --- replica_deaf.c --- */
+
+/* Each second: tells watchers what may be behind, and sends them to replicas that hear. */
+void qb_replica_deaf_second(struct qb_io *io);
+/* For recovery, which keeps Postgres informed. On its thread. */
+bool qb_replica_hears(void *context);
+void qb_replica_others_hear(void *context, enum qb_others others);

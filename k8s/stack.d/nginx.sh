@@ -8,9 +8,17 @@ else
   as_nginx=()
 fi
 
+nginx_upstream_servers() {
+  local name
+  for name in $servers; do
+    # A replica that refuses is left alone for a second, no longer: it may be back.
+    case $name in replica-*) echo "    server 127.0.0.1:$(port_of "$name") max_fails=1 fail_timeout=1s;" ;; esac
+  done
+}
+
 nginx_configuration() {
-  local home=$1 name
-  cat <<EOF_HEAD
+  local home=$1
+  cat <<EOF_CONF
 daemon off;
 pid $home/pid;
 error_log stderr warn;
@@ -26,17 +34,17 @@ http {
   uwsgi_temp_path $home/uwsgi;
   scgi_temp_path $home/scgi;
   upstream replicas {
-    # WebSockets last: whoever has the fewest takes the next, so that a new replica fills up.
     least_conn;
-EOF_HEAD
-  for name in $servers; do
-    # A replica that refuses is left alone for a second, no longer: it may be back.
-    case $name in replica-*) echo "    server 127.0.0.1:$(port_of "$name") max_fails=1 fail_timeout=1s;" ;; esac
-  done
-  cat <<EOF_TAIL
+$(nginx_upstream_servers)
     # Given up before the program's keep_alive_ms, or a request would meet a connection that ends.
     keepalive 32;
     keepalive_timeout 20s;
+  }
+  # Who takes no new watchers (deaf to its bus, or full) still serves everything else.
+  upstream sockets {
+    # WebSockets last: whoever has the fewest takes the next, so that a new replica fills up.
+    least_conn;
+$(nginx_upstream_servers)
   }
   map \$http_upgrade \$upgrade_or_keep { default upgrade; '' ''; }
   server {
@@ -59,13 +67,14 @@ EOF_HEAD
     proxy_read_timeout 10s;
     location / { proxy_pass http://replicas; }
     location ~ ^/ws\$|/events\$ {
-      proxy_pass http://replicas;
+      proxy_pass http://sockets;
+      proxy_next_upstream error timeout http_503; # another one may take it
       proxy_read_timeout 60s; # longer than ping_ms
       proxy_buffering off;
     }
   }
 }
-EOF_TAIL
+EOF_CONF
 }
 
 nginx_start() {

@@ -51,7 +51,7 @@ const passing = (code, message) => new QuickBidError(code, message, { temporary:
 
 /**
  * Events (CustomEvent, with `detail`): `status` {status, code, retryInMs}; `outbid`, `won`,
- * `notice`, `pending` as the server pushes them; `unsettled` {auction, key} when a bid's time is
+ * `notice`, `pending`, `stale`, `live` as the server pushes them; `unsettled` {auction, key} when a bid's time is
  * over before its verdict came, so that it is being resolved; `signedout` when the server knows
  * this client no longer.
  */
@@ -152,6 +152,11 @@ export class QuickBid extends EventTarget {
   /** How far off serverNow() may be, in ms; Infinity before the first round trip. */
   get clockErrorMs() {
     return this.#clock.errorMs;
+  }
+
+  /** Whether the server has lost touch with any auction that is followed. It comes back by itself. */
+  get isBehind() {
+    return this.#watches.isBehind;
   }
 
   /**
@@ -394,6 +399,8 @@ export class QuickBid extends EventTarget {
       this.#emit("pending", message);
     } else {
       if (message.on === "outbid") this.#watches.outbid(message.auction);
+      const isBehind = message.on === "stale";
+      if (isBehind || message.on === "live") this.#watches.setBehind(message.auctions, isBehind);
       this.#emit(message.on, message);
     }
   }

@@ -12,7 +12,7 @@ const BATCH_EVERY_MS = 500;
 const RETRY_MS = 2_000;
 
 export class Watches {
-  #watches = new Map(); // auction -> {auction, state, you, isLive, listeners}
+  #watches = new Map(); // auction -> {auction, state, you, isLive, isBehind, listeners}
   #dirty = new Set(); // auctions about which the server must be told something
   #timer;
   #port;
@@ -27,7 +27,8 @@ export class Watches {
     const entry = { listener, onError };
     let watch = this.#watches.get(auction);
     if (!watch) {
-      watch = { auction, state: null, you: null, isLive: false, listeners: new Set() };
+      watch = { auction, state: null, you: null, listeners: new Set() };
+      Object.assign(watch, { isLive: false, isBehind: false });
       this.#watches.set(auction, watch);
       this.#mark(auction);
     } else if (watch.state) {
@@ -54,10 +55,25 @@ export class Watches {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     for (const watch of this.#watches.values()) {
+      watch.isBehind = false; // the next server may hear what this one does not
       if (!watch.isLive) continue;
       watch.isLive = false;
       this.#tell(watch, []);
     }
+  }
+
+  /** The server hears nothing of these auctions, or hears of them again. */
+  setBehind(auctions, isBehind) {
+    for (const auction of auctions) {
+      const watch = this.#watches.get(auction);
+      if (!watch || watch.isBehind === isBehind) continue;
+      watch.isBehind = isBehind;
+      if (watch.state) this.#tell(watch, []);
+    }
+  }
+
+  get isBehind() {
+    return [...this.#watches.values()].some((watch) => watch.isBehind);
   }
 
   /** Somebody else is here now: labels and maxima were the former person's. */
@@ -142,7 +158,7 @@ export class Watches {
     for (const { listener } of [...watch.listeners]) listener(sight);
   }
 
-  #sight({ state, you, isLive }, missed) {
-    return { state, you, missed, isLive };
+  #sight({ state, you, isLive, isBehind }, missed) {
+    return { state, you, missed, isLive: isLive && !isBehind };
   }
 }

@@ -7,7 +7,7 @@ import { h, setText, show } from "./core/dom.js";
 import { setCurrencies } from "./core/money.js";
 import { navigate, setNavigator, signInPath } from "./core/nav.js";
 import { client, loadSession, session, setUser } from "./core/session.js";
-import { clock } from "./core/time.js";
+import { clock, onTick } from "./core/time.js";
 import { toast } from "./core/toast.js";
 import { auctionView } from "./views/auction.js";
 import { helpView } from "./views/help.js";
@@ -157,6 +157,7 @@ function markCurrent() {
 // The connection: said only when it is not there, and only if it stays away for a moment.
 
 const BANNER_AFTER_MS = 1_500;
+const lostWords = { offline: "You are offline.", closed: "Live prices have stopped." };
 
 function followConnection() {
   const banner = document.getElementById("banner");
@@ -170,22 +171,28 @@ function followConnection() {
   show(banner, false);
   let sinceMs = null;
   let timer;
-  client.addEventListener("status", ({ detail }) => {
-    clearTimeout(timer);
-    if (detail.status === "live") {
-      sinceMs = null;
-      show(banner, false);
-      return;
-    }
+  const say = (words) => {
     sinceMs ??= client.serverNow();
-    const words =
-      { offline: "You are offline.", closed: "Live prices have stopped." }[detail.status] ??
-      "Reconnecting…";
-    timer = setTimeout(() => {
-      setText(text, `${words} What you see is as of ${clock(sinceMs)}.`);
-      show(banner, true);
-    }, BANNER_AFTER_MS);
+    timer ??= setTimeout(() => show(banner, true), BANNER_AFTER_MS);
+    setText(text, `${words} What you see is as of ${clock(sinceMs)}.`);
+  };
+  const hush = () => {
+    clearTimeout(timer);
+    timer = undefined;
+    sinceMs = null;
+    show(banner, false);
+  };
+  const draw = () => {
+    if (client.isBehind) say("Live updates are interrupted.");
+    else if (client.status === "live" || client.status === "idle") hush();
+    else say(lostWords[client.status] ?? "Reconnecting…");
+  };
+  client.addEventListener("status", draw);
+  client.addEventListener("stale", ({ detail }) => {
+    sinceMs ??= detail.since_ms; // the server had lost touch before it said so
+    draw();
   });
+  onTick(draw);
 }
 
 function followNews() {

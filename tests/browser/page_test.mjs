@@ -146,6 +146,33 @@ test("two people bid against each other, through a crash of the server", async (
   await leave(seller, ann, bob);
 });
 
+test("a server that lost touch is said to be so, and is live again when it says that", async () => {
+  const seller = await server.account("touch");
+  const auction = await server.auction(seller, { title: "A barometer" });
+  const visitor = await person(null, NARROW);
+  let say;
+  await visitor.routeWebSocket(/\/ws$/, (socket) => {
+    socket.connectToServer();
+    say = (push) => socket.send(JSON.stringify({ ...push, auctions: [auction] }));
+  });
+  await visitor.open(`/a/${auction}`);
+  await visitor.locator(".live.on").waitFor();
+  say({ on: "stale", since_ms: Date.UTC(2026, 0, 2, 13, 14, 15) });
+  await shows(visitor, /^As of /);
+  const banner = visitor.locator("#banner");
+  await banner.waitFor();
+  assert.match(
+    await banner.textContent(),
+    /^Live updates are interrupted\. What you see is as of 1:14:15.PM\./,
+  );
+  await assertAccessible(visitor, "interrupted");
+  await assertNarrow(visitor, "interrupted");
+  say({ on: "live" });
+  await visitor.locator(".live.on").waitFor();
+  await banner.waitFor({ state: "hidden" });
+  await leave(visitor);
+});
+
 test("when it ends both see who won, and what is due", async () => {
   const seller = await server.account("seller");
   const [winner, loser] = await Promise.all(["Wanda", "Lars"].map((name) => person(name)));

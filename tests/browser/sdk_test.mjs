@@ -380,6 +380,28 @@ test("how many watch is told beside the state", async () => {
   assert.equal(sights.length, 2, "only when it changes");
 });
 
+test("what the server lost touch with is not live until it says so", async () => {
+  const sights = [];
+  await watching(sights);
+  last().say({ on: "stale", since_ms: START_MS, auctions: ["01jzzzzzzzzzz", AUCTION] }); // may come before the answer
+  last().answer("watch", { state: stateAt(1, 3), result: "snapshot" });
+  await settle();
+  assert.deepEqual([sights.at(-1).isLive, client.isBehind, client.status], [false, true, "live"]);
+  last().say({ on: "live", auctions: [AUCTION] });
+  assert.deepEqual([sights.at(-1).isLive, client.isBehind], [true, false]);
+  last().say({ on: "stale", since_ms: START_MS, auctions: [AUCTION] });
+  assert.deepEqual([sights.at(-1).isLive, sights.at(-1).state.seq], [false, 3]);
+  last().say({ on: "reconnect", after_ms: 300 });
+  last().drop(1013);
+  await pass(400);
+  assert.equal(sockets.length, 2, "sent away, it comes back when it was told to");
+  last().open();
+  await settle();
+  last().answer("watch", { state: stateAt(1, 3), result: "missed" });
+  await settle();
+  assert.deepEqual([sights.at(-1).isLive, client.isBehind], [true, false], "the other one hears");
+});
+
 test("a restarting server is given the time it asked for", async () => {
   await connected();
   last().say({ on: "reconnect", after_ms: 7_000 });
