@@ -214,6 +214,14 @@ struct qb_archive_head {
     bool is_frozen;       /* it has had an archive_conflict */
 };
 
+/* What of an auction's log is committed. */
+struct qb_applied {
+    qb_id auction;
+    uint64_t seq;   /* 0: nothing yet */
+    bool is_over;   /* the fold of that seq has ended it */
+    bool is_frozen; /* it has had an archive_conflict */
+};
+
 struct qb_store_ops {
     struct qb_store_link *(*open)(struct qb_store *store, struct qb_error *error);
     void (*close)(struct qb_store_link **link);
@@ -264,6 +272,8 @@ struct qb_store_ops {
                                  void *context, struct qb_error *);
     enum qb_store_result (*state)(struct qb_store_link *, qb_id auction, struct qb_lot *,
                                   struct qb_error *);
+    enum qb_store_result (*applied)(struct qb_store_link *, struct qb_applied *auctions,
+                                    size_t count, struct qb_error *);
     enum qb_store_result (*watch_set)(struct qb_store_link *, qb_id user, qb_id auction,
                                       bool is_watched, struct qb_error *);
     enum qb_store_result (*image_add)(struct qb_store_link *, const struct qb_image *,
@@ -358,6 +368,7 @@ struct qb_store { /* first member of every implementation */
  *                 between the two); `count` gets how many. Those with a conflict stay
  * live            ids of all auctions whose newest archived status is OPEN or PAUSED
  * state           the fold's newest archived state; NOT_FOUND without entries, BROKEN: unreadable
+ * applied         how far these auctions (each once) are committed; waits for nobody
  * watch_set       the user's watch list; at most 1,000 a user: TAKEN beyond
  * image_add       the same hash again is OK, whoever sends it, and counts to who sent it first.
  *                 FULL: the owner's images would take more than bytes_max (0: any number), each

@@ -212,3 +212,29 @@ enum qb_store_result qb_store_rows_heads(struct qb_store_rows *rows, struct qb_s
     }
     return step == QB_STEP_FAILED ? QB_STORE_FAILED : QB_STORE_OK;
 }
+
+enum qb_store_result qb_store_rows_applied(struct qb_sql_link *sql, struct qb_applied *auctions,
+                                           size_t count, struct qb_error *error)
+{
+    struct qb_postgres_column ids = {0};
+    enum qb_step step = QB_STEP_DONE;
+    size_t i = 0;
+
+    qb_postgres_column_clear(&ids, QB_POSTGRES_INT8);
+    for (i = 0; i < count; i++) qb_postgres_column_int(&ids, (int64_t)auctions[i].auction);
+    struct qb_statement *query =
+        qb_sql(sql, "SELECT wanted.id, coalesce(applied_seq, 0), coalesce(status, 0), EXISTS "
+                    "(SELECT 1 FROM conflicts WHERE auction = wanted.id) FROM unnest(?) WITH "
+                    "ORDINALITY AS wanted (id, place) LEFT JOIN auctions USING (id) ORDER BY "
+                    "wanted.place");
+    qb_postgres_bind_column(query, 1, &ids);
+    for (i = 0; (step = qb_step(query, error)) == QB_STEP_ROW; i++) {
+        QB_ASSERT(i < count && auctions[i].auction == (qb_id)qb_column_int(query, 0));
+        auctions[i].seq = (uint64_t)qb_column_int(query, 1);
+        auctions[i].is_over = qb_column_int(query, 2) >= QB_STATUS_SOLD;
+        auctions[i].is_frozen = qb_column_int(query, 3) != 0;
+    }
+    qb_sql_end(query);
+    qb_postgres_column_fini(&ids);
+    return step == QB_STEP_FAILED ? QB_STORE_FAILED : QB_STORE_OK;
+}

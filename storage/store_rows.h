@@ -41,3 +41,7 @@ bool qb_store_rows_end(struct qb_store_rows *rows, bool is_kept);
 enum qb_store_result qb_store_rows_heads(struct qb_store_rows *rows, struct qb_sql_link *sql,
                                          struct qb_archive_head *heads, size_t count,
                                          struct qb_error *error);
+
+/* As `applied`; not of a transaction. */
+enum qb_store_result qb_store_rows_applied(struct qb_sql_link *sql, struct qb_applied *auctions,
+                                           size_t count, struct qb_error *error);

@@ -95,6 +95,7 @@ const struct qb_store_ops qb_store_sql_ops = {
     .listings_forget = qb_store_listings_forget,
     .live = qb_store_live,
     .state = qb_store_state,
+    .applied = qb_store_applied,
     .watch_set = qb_store_watch_set,
     .image_add = qb_store_image_add,
     .image_is_there = qb_store_image_is_there,

@@ -42,6 +42,26 @@ enum qb_store_result qb_store_archive_heads(struct qb_store_link *link,
     return QB_STORE_OK;
 }
 
+enum qb_store_result qb_store_applied(struct qb_store_link *link, struct qb_applied *auctions,
+                                      size_t count, struct qb_error *error)
+{
+    if (link->sql->driver->dialect == QB_SQL_POSTGRES)
+        return qb_store_rows_applied(link->sql, auctions, count, error);
+    for (size_t i = 0; i < count; i++) {
+        struct qb_statement *query = qb_sql(
+            link->sql, "SELECT (SELECT applied_seq FROM auctions WHERE id = ?1), (SELECT status "
+                       "FROM auctions WHERE id = ?1), EXISTS (SELECT 1 FROM conflicts WHERE "
+                       "auction = ?1)");
+        qb_bind_int(query, 1, (int64_t)auctions[i].auction);
+        if (qb_step(query, error) != QB_STEP_ROW) return QB_STORE_FAILED;
+        auctions[i].seq = (uint64_t)qb_column_int(query, 0);
+        auctions[i].is_over = qb_column_int(query, 1) >= QB_STATUS_SOLD;
+        auctions[i].is_frozen = qb_column_int(query, 2) != 0;
+        qb_sql_end(query);
+    }
+    return QB_STORE_OK;
+}
+
 enum qb_store_result qb_store_archive_write(struct qb_store_link *link, struct qb_error *error)
 {
     if (link->rows == NULL) return QB_STORE_OK;

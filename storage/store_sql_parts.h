@@ -134,6 +134,8 @@ enum qb_store_result qb_store_archive_void(struct qb_store_link *, const struct 
                                            struct qb_error *);
 enum qb_store_result qb_store_archive_void_staged(struct qb_store_link *, uint32_t, size_t *,
                                                   struct qb_error *);
+enum qb_store_result qb_store_applied(struct qb_store_link *, struct qb_applied *, size_t,
+                                      struct qb_error *);
 /* Before a read that may concern what the transaction under way has not written yet. */
 enum qb_store_result qb_store_archive_write(struct qb_store_link *, struct qb_error *);
 enum qb_store_result qb_store_archive_end(struct qb_store_link *, bool, struct qb_error *);

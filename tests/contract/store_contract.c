@@ -301,6 +301,39 @@ static void the_images_of_an_account_have_an_end(const struct store_subject *sub
     subject->close(&link);
 }
 
+static void it_says_what_of_a_log_is_committed(const struct store_subject *subject)
+{
+    const struct qb_listing bike = store_listing(9, "A bike");
+    const struct qb_listing lamp = store_listing(4, "A lamp");
+    struct qb_applied found[] = {{.auction = 9}, {.auction = 7}, {.auction = 4}};
+    struct qb_store_link *link = subject->open();
+    const struct qb_store_ops *ops = subject->ops();
+    struct qb_lot lot = store_lot(9);
+    struct qb_error error = {""};
+    uint32_t epoch_least = 0;
+
+    store_add_users(subject, link);
+    store_add_listing(subject, link, &bike);
+    store_add_listing(subject, link, &lamp);
+    lot.seq = 12;
+    store_archive_state(subject, link, &lot);
+    expect(ops->applied(link, found, 3, &error) == QB_STORE_OK, subject->name, error.text);
+    expect(found[0].seq == 12 && !found[0].is_over && !found[0].is_frozen, subject->name, "live");
+    expect(found[1].seq == 0 && !found[1].is_over, subject->name, "unknown");
+    expect(found[2].seq == 0 && !found[2].is_over, subject->name, "not opened");
+    lot.seq = 13;
+    lot.status = QB_STATUS_CANCELLED;
+    expect(ops->archive_begin(link, &epoch_least, &error) == QB_STORE_OK &&
+               ops->archive_conflict(link, 4, 1, (const uint8_t *)"x", 1, &error) == QB_STORE_OK &&
+               ops->archive_state(link, &lot, &error) == QB_STORE_OK &&
+               ops->archive_end(link, true, &error) == QB_STORE_OK,
+           subject->name, error.text);
+    expect(ops->applied(link, found, 3, &error) == QB_STORE_OK, subject->name, error.text);
+    expect(found[0].seq == 13 && found[0].is_over, subject->name, "over");
+    expect(found[2].is_frozen && !found[0].is_frozen, subject->name, "it has a conflict");
+    subject->close(&link);
+}
+
 void store_contract(const struct store_subject *subject)
 {
     an_email_has_one_account(subject);
@@ -311,6 +344,7 @@ void store_contract(const struct store_subject *subject)
     each_start_has_a_number_of_its_own(subject);
     an_image_is_found_by_its_hash(subject);
     the_images_of_an_account_have_an_end(subject);
+    it_says_what_of_a_log_is_committed(subject);
     store_contract_listings(subject);
     store_contract_history(subject);
 }
