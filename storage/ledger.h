@@ -57,7 +57,7 @@ struct qb_ledger_listener {
      */
     void (*due)(void *context, qb_id auction);
     /* A followed auction was let go, as what comes next in its log is no longer there (a reader
-     * that was away for long): follow it again. */
+     * that was away for long), or none of it (it was over for long): follow it again. */
     void (*lost)(void *context, qb_id auction);
     /* Whether commands may be given. Closed: calls answer FENCED, what was heard may be taken
      * back by a recovery. Open again: in `epoch`, every followed auction was let go. */

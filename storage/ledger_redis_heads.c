@@ -18,14 +18,19 @@ struct heads_ask {
     struct head heads[];
 };
 
-/* An auction stands here: it is behind, or (the log was taken back) this is another Redis. */
+/* An auction stands here: it is behind, it is over and its log has left Redis (trim.lua), or (the
+ * log was taken back) this is another Redis. */
 static void take_head(struct qb_redis_ledger *ledger, const struct head *head, uint64_t seq,
                       uint64_t durable)
 {
     struct qb_track *track = qb_track_find(ledger, head->auction);
 
     if (track == NULL || !track->is_followed || track->serial != head->serial) return;
-    if (seq < head->told && seq > 0) {
+    if (seq == 0 && head->told > 0) {
+        qb_track_lose(track);
+        return;
+    }
+    if (seq < head->told) {
         qb_ledger_fence(ledger, "the log is shorter than it was");
         return;
     }

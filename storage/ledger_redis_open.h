@@ -5,16 +5,27 @@
  * What recovery finds and writes (step 6). Numbers in hashes and scores are decimal; integers in
  * bytes are little-endian.
  *
- *   qb:{q<shard>}:epoch   the number, a text
- *   …:pend                sorted set: auctions (16 hex digits) with entries above dur, by the
- * ledger time since when; an auction that is not in it is never swept …:due                 sorted
- * set: auctions that are not over, by their end in us …:live                set: auctions that have
- * keys …:<16 hex>:state      hash: seq, last (stamp of the newest entry), dur …:<16 hex>:stream
- * entry <seq>-0, one field `e`: canonical bytes; may begin behind the snapshot …:<16 hex>:ids hash:
- * bid_id (16 bytes) to qb_ledger_redis_id(); of a mark a byte more …:<16 hex>:marks      list,
- * oldest first: bid_id (16 bytes), ledger time u64 …:<16 hex>:conf       sorted set: seqs above dur
- * that are durable, by themselves …:<16 hex>:snap       qb_ledger_redis_snapshot(), of a seq up to
- * dur …:<16 hex>:sweep      who looks after its orphans; goes by itself
+ * qb:{q<shard>}:epoch
+ *       the number, a text
+ * qb:{q<shard>}:pend
+ *       sorted set: auctions (16 hex digits) with entries above dur, by the ledger time since when;
+ *       an auction that is not in it is never swept
+ * qb:{q<shard>}:due
+ *       sorted set: auctions that are not over, by their end in us
+ * qb:{q<shard>}:live
+ *       set: auctions that have keys
+ *
+ * and of an auction, behind "qb:{q<shard>}:<16 hex digits>":
+ *
+ * :state   hash: seq, last (stamp of the newest entry), dur; of what is committed (trim.lua): pg
+ *          (said to be), safe (for good), steps, over (since when all of it is safe); or `gone`
+ *          alone, once its keys were taken away
+ * :stream  entry <seq>-0, one field `e`: canonical bytes; may begin behind the snapshot
+ * :ids     hash: bid_id (16 bytes) to qb_ledger_redis_id(); of a mark a byte more
+ * :marks   list, oldest first: bid_id (16 bytes), ledger time u64
+ * :conf    sorted set: seqs above dur that are durable, by themselves
+ * :snap    qb_ledger_redis_snapshot(), of a seq up to dur
+ * :sweep   who looks after its orphans; goes by itself
  */
 #pragma once
 

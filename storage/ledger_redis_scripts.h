@@ -21,6 +21,7 @@ enum qb_script {
     QB_SCRIPT_READ,
     QB_SCRIPT_SWEEP,
     QB_SCRIPT_SNAPSHOT,
+    QB_SCRIPT_TRIM,   /* storage/ledger_redis_trim.h */
     QB_SCRIPT_LIMITS, /* storage/limits_redis.h */
     QB_SCRIPT_TALLY,  /* storage/tally_redis.h */
     QB_SCRIPT_COUNT

@@ -170,6 +170,8 @@ void qb_track_hold(struct qb_track *track);
 void qb_track_release(struct qb_track *track);
 void qb_track_follow(struct qb_track *track, uint64_t told, uint64_t durable);
 void qb_track_unfollow(struct qb_track *track);
+/* Lets go of it and says so: what comes next cannot be had here. */
+void qb_track_lose(struct qb_track *track);
 /* Leaves the map because its epoch is over. */
 void qb_track_drop(struct qb_track *track);
 /* An entry that may be the next, known, or too early. */

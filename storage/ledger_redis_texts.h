@@ -10,5 +10,6 @@ extern const char qb_script_heads[];
 extern const char qb_script_read[];
 extern const char qb_script_sweep[];
 extern const char qb_script_snapshot[];
+extern const char qb_script_trim[];
 extern const char qb_script_limits[];
 extern const char qb_script_tally[];

@@ -228,18 +228,17 @@ static void take_waiting(struct qb_track *track, bool has_progress)
         qb_group_ready(track->waiting, false);
 }
 
-/* What comes next was trimmed. */
-static void lose(struct qb_track *track)
+void qb_track_lose(struct qb_track *track)
 {
     struct qb_redis_ledger *ledger = track->ledger;
     struct qb_group *group = track->waiting;
 
-    qb_log(QB_LOG_WARNING, "ledger.lost", QB_INT("auction", track->auction),
-           QB_INT("seq", track->told + 1));
-    qb_track_unfollow(track); /* held by the answer that is being read */
+    qb_track_hold(track);
+    qb_track_unfollow(track);
     if (group != NULL) qb_group_ready(group, false);
     if (ledger->listener.lost != NULL)
         ledger->listener.lost(ledger->listener.context, track->auction);
+    qb_track_release(track);
 }
 
 /* Whether a piece that was asked for from the next entry on begins later, or has none of it. */
@@ -263,8 +262,10 @@ static void take_log(struct qb_track *track, enum qb_answer_kind kind,
         kind == QB_ANSWER_GOOD ? qb_redis_text(qb_redis_item(reply, 1), &length) : "";
 
     if (kind == QB_ANSWER_GOOD && qb_piece_open(&piece, bytes, length)) {
-        if (begins_late(track, piece)) {
-            lose(track);
+        if (begins_late(track, piece)) { /* what comes next was trimmed */
+            qb_log(QB_LOG_WARNING, "ledger.lost", QB_INT("auction", track->auction),
+                   QB_INT("seq", track->told + 1));
+            qb_track_lose(track);
             return;
         }
         take_entries(track, &piece);

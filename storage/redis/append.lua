@@ -47,9 +47,9 @@ local function read_auction(index)
     id = ARGV[at], channel = ARGV[at + 1], known = tonumber(ARGV[at + 2]),
     count = tonumber(ARGV[at + 3]), commands = {}, results = {}, new = {}, flags = 0,
   }
-  local state = call('HMGET', auction.state, 'seq', 'last', 'dur')
+  local state = call('HMGET', auction.state, 'seq', 'last', 'dur', 'gone')
   auction.seq, auction.last, auction.dur = number(state[1]), number(state[2]), number(state[3])
-  auction.before = auction.seq
+  auction.before, auction.is_gone = auction.seq, state[4]
   call('XLEN', auction.stream)
   call('HLEN', auction.ids)
   auction.mark_count = call('LLEN', auction.marks)
@@ -108,10 +108,10 @@ local function append(auction, command, now)
 end
 
 local function run(auction, command)
-  -- Without its OPEN a log has no place for anything; an OPEN that is late makes none.
-  if auction.seq == 0 and (command.kind ~= 'O' or clock > command.expires) then
-    return result(EXPIRED, 0, 0, NO_ASKED, 0)
-  end
+  -- Without its OPEN a log has no place for anything; an OPEN that is late makes none, nor one of
+  -- an auction whose log is in Postgres alone by now (trim.lua).
+  local is_late = command.kind ~= 'O' or clock > command.expires or auction.is_gone
+  if auction.seq == 0 and is_late then return result(EXPIRED, 0, 0, NO_ASKED, 0) end
   local now = math.max(clock, auction.last)
   local known = call('HGET', auction.ids, command.bid_id)
   if known then return of_known(known) end

@@ -175,3 +175,35 @@ void world_trim(qb_id auction, uint64_t seq)
     (void)snprintf(least, sizeof least, "%" PRIu64 "-0", seq);
     (void)world_command(4, (const char *[]){"XTRIM", key, "MINID", least});
 }
+
+struct committing {
+    struct qb_trim_item *item;
+    bool is_answered;
+    bool is_good;
+};
+
+static void on_committed(void *context, const struct qb_redis_reply *reply)
+{
+    struct committing *committing = context;
+
+    committing->is_answered = true;
+    committing->is_good = reply != NULL && qb_trim_read(reply, committing->item, 1);
+}
+
+bool world_committed(uint32_t epoch, const struct qb_trim_options *options,
+                     struct qb_trim_item *item)
+{
+    static struct qb_redis *persisters[WORLD_SHARDS]; /* with a persister's rights */
+    unsigned shard = qb_shard_of(item->auction, WORLD_SHARDS);
+    struct committing committing = {.item = item};
+    struct qb_words words = {0};
+
+    if (persisters[shard] == NULL) persisters[shard] = link_to(addresses[shard]);
+    WORLD_UNTIL(qb_redis_is_up(persisters[shard]), 5000);
+    qb_trim_words(&words, epoch, shard, options, item, 1);
+    qb_words_send(&words, persisters[shard], on_committed, &committing);
+    qb_words_fini(&words);
+    WORLD_UNTIL(committing.is_answered, 5000);
+    QB_ASSERT(committing.is_answered);
+    return committing.is_good;
+}

@@ -254,22 +254,6 @@ QB_TEST(an_orphan_vouches_for_nothing_else)
     pair_free(&pair);
 }
 
-/* LOT as the fold has it after the entries that `replica` was told, all BIDs of ANN. */
-static struct qb_lot folded(uint64_t seq)
-{
-    struct qb_lot lot = {.auction = LOT};
-    struct qb_entry entry = world_entry(LOT, 0, 0);
-
-    for (uint64_t i = 1; i <= seq; i++) {
-        if (i > 1) entry = world_entry(LOT, ANN, i - 1);
-        entry.seq = i;
-        entry.epoch = 3;
-        entry.now_us = 1000 + (qb_time_us)i;
-        (void)qb_lot_fold(&lot, &entry, NULL, 0);
-    }
-    return lot;
-}
-
 QB_TEST(an_auction_is_loaded_from_its_snapshot)
 {
     struct pair pair = pair_new();
@@ -282,7 +266,7 @@ QB_TEST(an_auction_is_loaded_from_its_snapshot)
     QB_EXPECT_EQ(replica_follow(c, LOT), QB_LEDGER_FOUND, "found");
     QB_EXPECT_EQ(c->told[LOT].seq, 601, "all of it, in several pieces");
     QB_EXPECT_EQ(c->told[LOT].durable, 0, "none of it durable");
-    struct qb_lot lot = folded(550);
+    struct qb_lot lot = world_folded(LOT, ANN, 550);
     qb_ledger_snapshot(pair.a->ledger, &lot, records, 2);
     world_settle();
     qb_ledger_forget(c->ledger, LOT);

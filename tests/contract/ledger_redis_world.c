@@ -275,6 +275,21 @@ struct qb_entry world_entry(qb_id auction, qb_id bidder, uint64_t number)
     return entry;
 }
 
+struct qb_lot world_folded(qb_id auction, qb_id bidder, uint64_t seq)
+{
+    struct qb_lot lot = {.auction = auction};
+    struct qb_entry entry = world_entry(auction, 0, 0);
+
+    for (uint64_t i = 1; i <= seq; i++) {
+        if (i > 1) entry = world_entry(auction, bidder, i - 1);
+        entry.seq = i;
+        entry.epoch = 3;
+        entry.now_us = 1000 + (qb_time_us)i;
+        (void)qb_lot_fold(&lot, &entry, NULL, 0);
+    }
+    return lot;
+}
+
 static void on_results(void *context, const struct qb_ledger_result *results, size_t count)
 {
     struct replica *replica = context;

@@ -14,6 +14,7 @@
 #include "base/redis.h"
 #include "storage/ledger_redis.h"
 #include "storage/ledger_redis_state.h"
+#include "storage/ledger_redis_trim.h"
 #include "tests/kit/rules.h"
 
 #define WORLD_SHARDS   2
@@ -80,6 +81,9 @@ void world_break(qb_id auction);
 const char *world_address(unsigned shard);
 /* Takes the entries of an auction below `seq` out of its stream. */
 void world_trim(qb_id auction, uint64_t seq);
+/* Says how far an auction is committed, as a persister in `epoch` does. False: an error. */
+bool world_committed(uint32_t epoch, const struct qb_trim_options *options,
+                     struct qb_trim_item *item);
 
 /* --- ledger_redis_world.c --- */
 
@@ -102,6 +106,8 @@ void world_settle(void);
 
 /* A bid, or (bidder 0) the OPEN, of an auction under a key that `number` makes. */
 struct qb_entry world_entry(qb_id auction, qb_id bidder, uint64_t number);
+/* The auction as the fold has it after its OPEN and the first bids of one bidder, up to `seq`. */
+struct qb_lot world_folded(qb_id auction, qb_id bidder, uint64_t seq);
 /* Gives the entries as one call of commands that do not expire. The answer comes while the world
  * turns. */
 void replica_call(struct replica *replica, const struct qb_entry *entries, size_t count);
