@@ -10,6 +10,7 @@
 #include "app/fatal.h"
 #include "app/journal_options.h"
 #include "app/shard_addresses.h"
+#include "app/trim.h"
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -33,6 +34,8 @@ struct persister {
     struct qb_store_link *link;
     struct qb_journal *journal;
     struct qb_archive *archive;
+    struct qb_trimmer *trimmer;
+    struct qb_shard_addresses shards;
     struct qb_random random;
     unsigned failures;         /* in a row */
     bool has_barrier_failed;   /* since the last batch began */
@@ -146,6 +149,15 @@ static bool open_parts(struct persister *persister, struct qb_error *error)
         .is_journal_apart = true,
     };
     persister->archive = qb_archive_new(&archive);
+    const struct qb_settings *settings = persister->settings;
+    const struct qb_trimmer_options trimmer = {
+        .shards = &persister->shards,
+        .store = persister->store,
+        .trim = {.entries_kept = (uint64_t)settings->ring_entries,
+                 .failover_us = settings->postgres_failover_ms * QB_MS_US,
+                 .over_us = settings->redis_keep_ms * QB_MS_US},
+    };
+    persister->trimmer = qb_trimmer_new(&trimmer);
     return true;
 }
 
@@ -168,6 +180,7 @@ static void *persist(void *argument)
 
 static void close_parts(struct persister *persister)
 {
+    qb_trimmer_free(&persister->trimmer);
     qb_archive_free(&persister->archive);
     qb_journal_free(&persister->journal);
     if (persister->link != NULL) persister->store->ops->close(&persister->link);
@@ -180,12 +193,11 @@ static void close_parts(struct persister *persister)
 static bool prepare(struct persister *persister, const struct qb_settings *settings,
                     struct qb_error *error)
 {
-    struct qb_shard_addresses shards;
     uint64_t seed = 0;
 
-    QB_TRY(qb_shard_addresses_read(settings->redis_url, &shards, error));
+    QB_TRY(qb_shard_addresses_read(settings->redis_url, &persister->shards, error));
     persister->settings = settings;
-    persister->options = qb_journal_options(settings, shards.count);
+    persister->options = qb_journal_options(settings, persister->shards.count);
     persister->options.is_reader = true;
     persister->options.has_no_writer = true;
     persister->options.barrier = met_barrier;

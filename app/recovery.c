@@ -179,7 +179,8 @@ static bool run_steps(struct qb_recovery *recovery, const struct qb_epoch *found
         recovery->is_tested = true;
     }
     if (recovery->desk == NULL) {
-        recovery->desk = qb_redis_desk_new(&recovery->options.cluster->coordinator, error);
+        recovery->desk =
+            qb_redis_desk_new(&recovery->options.cluster->coordinator, "quickbid-recovery", error);
         if (recovery->desk == NULL) return false;
     }
     if (found->epoch == 0) { /* the first of all: nothing was ever published */

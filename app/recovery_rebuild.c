@@ -218,6 +218,8 @@ static void write_state(struct auction *auction, const struct qb_loaded *loaded)
     qb_words_int(words, loaded->lot.now_us);
     qb_words_string(words, "dur");
     qb_words_int(words, (int64_t)loaded->lot.seq);
+    qb_words_string(words, "pg");
+    qb_words_int(words, (int64_t)loaded->lot.seq);
     send(writer);
 }
 

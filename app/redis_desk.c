@@ -57,7 +57,7 @@ static void down(void *context, const char *why)
 }
 
 struct qb_redis_desk *qb_redis_desk_new(const struct qb_shard_addresses *addresses,
-                                        struct qb_error *error)
+                                        const char *name, struct qb_error *error)
 {
     struct qb_redis_desk *desk = calloc(1, sizeof *desk);
 
@@ -72,7 +72,7 @@ struct qb_redis_desk *qb_redis_desk_new(const struct qb_shard_addresses *address
         const struct qb_redis_options options = {
             .loop = qb_loop_uv(desk->loop),
             .address = addresses->list[i],
-            .name = "quickbid-recovery",
+            .name = name,
             .must_be_safe = true,
             .up = up,
             .down = down,

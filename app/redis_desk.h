@@ -1,6 +1,6 @@
 /*
- * Redis for a thread that may wait: recovery and the commands of operators. A loop of its own turns
- * only inside these calls.
+ * Redis for a thread that may wait: recovery, trimming and the commands of operators. A loop of its
+ * own turns only inside these calls.
  *
  * Thread    one at a time.
  */
@@ -17,10 +17,10 @@
 
 struct qb_redis_desk;
 
-/* One connection a shard. Null with `error` set: an address cannot be read. Connects in
- * qb_redis_desk_wait(). */
+/* One connection a shard, by the name that CLIENT LIST shows. Null with `error` set: an address
+ * cannot be read. Connects in qb_redis_desk_wait(). */
 struct qb_redis_desk *qb_redis_desk_new(const struct qb_shard_addresses *addresses,
-                                        struct qb_error *error);
+                                        const char *name, struct qb_error *error);
 void qb_redis_desk_free(struct qb_redis_desk **desk);
 
 unsigned qb_redis_desk_shards(const struct qb_redis_desk *desk);

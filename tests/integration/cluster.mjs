@@ -17,9 +17,10 @@ const PACE_MS = 320; // below bids_per_minute
 const SETTINGS = { 'bids-per-minute': 200, 'messages-per-second': 10000, 'messages-burst': 10000, 'drain-spread-ms': 0 };
 
 class Persister {
-  constructor(env) {
+  constructor(env, settings) {
+    const flags = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)]);
     this.log = '';
-    this.process = spawn(BINARY, ['persist'], { env });
+    this.process = spawn(BINARY, ['persist', ...flags], { env });
     for (const stream of [this.process.stdout, this.process.stderr]) stream.on('data', (bytes) => { this.log += bytes; });
     this.exit = once(this.process, 'exit').then(() => { this.isOver = true; });
   }
@@ -35,6 +36,7 @@ export class Cluster {
     const cluster = new Cluster();
     cluster.servers = [];
     cluster.persisters = [];
+    cluster.settings = settings;
     cluster.stack = await Stack.start(...parts);
     try {
       const key = join(cluster.stack.folder, 'token.key');
@@ -51,7 +53,7 @@ export class Cluster {
     return cluster;
   }
 
-  persist() { this.persisters.push(new Persister(this.env)); }
+  persist() { this.persisters.push(new Persister(this.env, this.settings)); }
 
   // Until every replica takes bids: its epoch is open.
   async open(deadlineMs = 60000) {
