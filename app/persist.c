@@ -152,6 +152,7 @@ static bool open_parts(struct persister *persister, struct qb_error *error)
     const struct qb_settings *settings = persister->settings;
     const struct qb_trimmer_options trimmer = {
         .shards = &persister->shards,
+        .journal = &persister->options,
         .store = persister->store,
         .trim = {.entries_kept = (uint64_t)settings->ring_entries,
                  .failover_us = settings->postgres_failover_ms * QB_MS_US,

@@ -93,10 +93,11 @@ static bool seal(struct qb_recovery *recovery, uint32_t epoch, struct qb_error *
     if (!is_missing) return true;
     begin_step(recovery, "republish");
     struct qb_republish republish = {
-        .cluster = recovery->options.cluster,
+        .journal = &recovery->options.cluster->journal,
         .store = recovery->options.store->ops,
         .link = recovery->link,
         .desk = recovery->desk,
+        .upto = UINT64_MAX,
     };
     QB_TRY(qb_redis_desk_wait(recovery->desk, REDIS_WAIT_US, error));
     QB_TRY(qb_republish_run(&republish, error));

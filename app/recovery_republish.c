@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/log.h"
 #include "bidding/entry.h"
 #include "storage/journal_rabbit_admin.h"
 
@@ -62,17 +63,24 @@ static void take_page(void *context, const struct qb_redis_reply *reply)
     }
 }
 
-static bool put_auction(struct qb_republish *republish, unsigned shard, qb_id auction,
-                        struct page *page, struct qb_error *error)
+/* They are in no store any more: what comes behind them waits in `staging`. */
+static void say_missing(qb_id auction, uint64_t from, uint64_t upto)
+{
+    char id[QB_ID_TEXT_BYTES];
+
+    qb_id_text(auction, id);
+    qb_log(QB_LOG_ERROR, "republish.missing", QB_TEXT("auction", id), QB_INT("from", from),
+           QB_INT("upto", upto));
+}
+
+static bool put_behind(struct qb_republish *republish, unsigned shard, qb_id auction, uint64_t seq,
+                       struct page *page, struct qb_error *error)
 {
     struct qb_words words = {0};
-    struct qb_lot lot;
-    uint64_t seq = 0;
-
-    enum qb_store_result result = republish->store->state(republish->link, auction, &lot, error);
-    if (result == QB_STORE_FAILED) return false;
-    if (result == QB_STORE_OK) seq = lot.seq;
     bool is_good = true;
+    char upto[32];
+
+    (void)snprintf(upto, sizeof upto, "%" PRIu64 "-0", republish->upto);
     do {
         char from[32];
         (void)snprintf(from, sizeof from, "%" PRIu64 "-0", seq + 1);
@@ -80,18 +88,40 @@ static bool put_auction(struct qb_republish *republish, unsigned shard, qb_id au
         qb_words_string(&words, "XRANGE");
         qb_words_auction_key(&words, shard, auction, "stream");
         qb_words_string(&words, from);
-        qb_words_string(&words, "+");
+        qb_words_string(&words, upto);
         qb_words_string(&words, "COUNT");
         qb_words_int(&words, PAGE);
         page->count = 0;
         is_good = qb_redis_desk_ask(republish->desk, shard, &words, take_page, page, error);
         if (!is_good || page->count == 0) break;
-        is_good = qb_journal_rabbit_put(&republish->cluster->journal, shard, page->items,
-                                        page->count, error);
+        if (page->items[0].seq > seq + 1) say_missing(auction, seq + 1, page->items[0].seq - 1);
+        is_good = qb_journal_rabbit_put(republish->journal, shard, page->items, page->count, error);
         seq = page->items[page->count - 1].seq;
         republish->entries += page->count;
-    } while (is_good);
+    } while (is_good && seq < republish->upto);
     qb_words_fini(&words);
+    return is_good;
+}
+
+static bool put_auction(struct qb_republish *republish, unsigned shard, qb_id auction,
+                        struct page *page, struct qb_error *error)
+{
+    struct qb_lot lot;
+    enum qb_store_result result = republish->store->state(republish->link, auction, &lot, error);
+
+    if (result == QB_STORE_FAILED) return false;
+    uint64_t seq = result == QB_STORE_OK ? lot.seq : 0;
+    return put_behind(republish, shard, auction, seq, page, error);
+}
+
+bool qb_republish_auction(struct qb_republish *republish, unsigned shard, qb_id auction,
+                          uint64_t seq, struct qb_error *error)
+{
+    struct page *page = malloc(sizeof *page);
+
+    QB_ASSERT(page != NULL);
+    bool is_good = put_behind(republish, shard, auction, seq, page, error);
+    free(page);
     return is_good;
 }
 
@@ -118,7 +148,7 @@ bool qb_republish_run(struct qb_republish *republish, struct qb_error *error)
     bool is_good = true;
 
     QB_ASSERT(page != NULL);
-    for (unsigned i = 0; is_good && i < republish->cluster->redis.count; i++) {
+    for (unsigned i = 0; is_good && i < qb_redis_desk_shards(republish->desk); i++) {
         is_good = put_shard(republish, i, page, error);
     }
     free(page);

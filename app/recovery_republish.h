@@ -1,23 +1,29 @@
 /*
- * What a recovery does when a queue of the journal was lost while Redis still has the logs: they
- * are published once more, past the routes, before the markers (reliability.md P5).
+ * What is done when something was lost that Redis still has: entries of its streams are published
+ * once more, past the routes. By a recovery of a lost queue, before the markers (reliability.md
+ * P5), and when Postgres has lost commits (P7).
  */
 #pragma once
 
-#include "app/cluster.h"
 #include "app/redis_desk.h"
 #include "base/attributes.h"
 #include "base/error.h"
+#include "storage/journal_rabbit.h"
 #include "storage/store.h"
 
 struct qb_republish {
-    const struct qb_cluster *cluster;
-    const struct qb_store_ops *store;
+    const struct qb_journal_rabbit_options *journal;
+    const struct qb_store_ops *store; /* of qb_republish_run(), and its link */
     struct qb_store_link *link;
     struct qb_redis_desk *desk;
+    uint64_t upto;  /* of an auction no entry above this one */
     size_t entries; /* published so far */
 };
 
 /* Publishes what Redis has of every live auction and the store has not. What is in the store or in
  * another queue, too, is no harm. */
 QB_MUST_USE bool qb_republish_run(struct qb_republish *republish, struct qb_error *error);
+
+/* Publishes what Redis has of an auction behind `seq`, which is the newest that the store has. */
+QB_MUST_USE bool qb_republish_auction(struct qb_republish *republish, unsigned shard, qb_id auction,
+                                      uint64_t seq, struct qb_error *error);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "app/redis_desk.h"
+#include "app/trim_missing.h"
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -45,6 +46,7 @@ struct qb_trimmer {
     /* the thread's own */
     struct qb_store_link *link;
     struct qb_redis_desk *desk;
+    struct qb_missing missing;
     struct look looks[QB_SHARDS_MAX];
     uint32_t epoch;
     int64_t said_us;  /* when trouble was logged last */
@@ -156,6 +158,8 @@ static bool trim_some(struct qb_trimmer *trimmer, unsigned shard, struct qb_appl
     QB_TRY(tell(trimmer, shard, items, item_count, error));
     for (size_t i = 0; i < item_count; i++) {
         count(trimmer, &trimmer->looks[shard].now, &items[i]);
+        QB_TRY(qb_missing_look(&trimmer->missing, trimmer->link, trimmer->desk, shard, &items[i],
+                               error));
     }
     return true;
 }
@@ -209,6 +213,7 @@ static bool trim_shard(struct qb_trimmer *trimmer, unsigned shard, struct qb_err
 /* A list that is read on after a pause, or by another process meanwhile, may be another. */
 static void begin_again(struct qb_trimmer *trimmer)
 {
+    qb_missing_forget(&trimmer->missing);
     for (unsigned i = 0; i < trimmer->options.shards->count; i++) {
         trimmer->looks[i] = (struct look){.cursor = "0"};
     }
@@ -274,6 +279,7 @@ struct qb_trimmer *qb_trimmer_new(const struct qb_trimmer_options *options)
     QB_ASSERT(trimmer != NULL);
     trimmer->options = *options;
     trimmer->round_us = qb_clock_mono_us();
+    qb_missing_init(&trimmer->missing, options->journal, options->store->ops);
     begin_again(trimmer);
     trimmer->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     QB_ASSERT(trimmer->wake >= 0);
@@ -292,6 +298,7 @@ void qb_trimmer_free(struct qb_trimmer **trimmer)
     atomic_store(&old->is_ending, true);
     (void)!write(old->wake, &one, sizeof one);
     (void)pthread_join(old->thread, NULL);
+    qb_missing_fini(&old->missing);
     qb_redis_desk_free(&old->desk);
     if (old->link != NULL) old->options.store->ops->close(&old->link);
     (void)close(old->wake);

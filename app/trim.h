@@ -9,6 +9,7 @@
 
 #include "app/shard_addresses.h"
 #include "base/error.h"
+#include "storage/journal_rabbit.h"
 #include "storage/ledger_redis_trim.h"
 #include "storage/store.h"
 

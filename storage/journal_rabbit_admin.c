@@ -259,6 +259,23 @@ bool qb_journal_rabbit_find(const struct qb_journal_rabbit_options *options, boo
     return is_asked;
 }
 
+bool qb_journal_rabbit_is_empty(const struct qb_journal_rabbit_options *options, unsigned shard,
+                                bool *is_empty, struct qb_error *error)
+{
+    struct qb_rabbit *rabbit = connect_new(options, error);
+    struct qb_rabbit_count found = {0};
+    char name[NAME_BYTES];
+
+    *is_empty = false;
+    qb_journal_rabbit_queue_name(options->prefix, shard, name);
+    bool is_asked = rabbit != NULL && qb_rabbit_count(rabbit, name, &found, error);
+    qb_rabbit_free(&rabbit);
+    if (!is_asked) return false;
+    if (found.is_missing) return qb_error_set(error, "RabbitMQ: the queue %s is missing", name);
+    *is_empty = found.messages == 0;
+    return true;
+}
+
 static bool expect_delivery(struct qb_rabbit *rabbit, const char *queue, const uint8_t *bytes,
                             size_t length, const char *otherwise, struct qb_error *error)
 {

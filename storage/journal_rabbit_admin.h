@@ -1,7 +1,8 @@
 /*
  * What the leader of a recovery (reliability.md P5) does to the journal's queues, and the test at a
  * start that the broker keeps its promises. Each call makes a connection of its own and blocks for
- * some seconds at most; all may be repeated. Only the leader calls any but the self-test.
+ * some seconds at most; all may be repeated. Only the leader calls any but the self-test, put and
+ * is_empty.
  */
 #pragma once
 
@@ -21,8 +22,8 @@ QB_MUST_USE bool qb_journal_rabbit_seal(const struct qb_journal_rabbit_options *
 QB_MUST_USE bool qb_journal_rabbit_mark(const struct qb_journal_rabbit_options *options,
                                         uint32_t epoch, unsigned number, struct qb_error *error);
 
-/* Publishes entries of one shard and one epoch past the routes, for a queue that was lost with what
- * was in it: `count` is at most QB_JOURNAL_RABBIT_PUT_MAX. True: confirmed. */
+/* Publishes entries of one shard and one epoch past the routes, for what was lost by a queue or by
+ * Postgres: `count` is at most QB_JOURNAL_RABBIT_PUT_MAX. True: confirmed. */
 #define QB_JOURNAL_RABBIT_PUT_MAX 100
 QB_MUST_USE bool qb_journal_rabbit_put(const struct qb_journal_rabbit_options *options,
                                        unsigned shard, const struct qb_journal_item *items,
@@ -31,6 +32,11 @@ QB_MUST_USE bool qb_journal_rabbit_put(const struct qb_journal_rabbit_options *o
 /* Whether a queue is missing. False: the broker cannot be asked. */
 QB_MUST_USE bool qb_journal_rabbit_find(const struct qb_journal_rabbit_options *options,
                                         bool *is_missing, struct qb_error *error);
+
+/* Whether no message waits in a shard's queue; what a reader holds is not counted. False: it is
+ * missing, or the broker cannot be asked. */
+QB_MUST_USE bool qb_journal_rabbit_is_empty(const struct qb_journal_rabbit_options *options,
+                                            unsigned shard, bool *is_empty, struct qb_error *error);
 
 /*
  * P0's self-test, on a queue of its own with the arguments of the real ones: what is published is

@@ -20,6 +20,7 @@ const key = (auction, name) => `qb:{q0}:${hex(auction)}:${name}`;
 const entriesLeft = (auction) => Number(redis('xlen', key(auction, 'stream')));
 const newest = (auction) => Number(redis('hget', key(auction, 'state'), 'seq'));
 const applied = (auction) => cluster.rows(`SELECT applied_seq FROM auctions WHERE id = ${number(auction)}`)[0].applied_seq;
+const sql = (text) => execFileSync('psql', ['-XAtq', cluster.env.DATABASE_URL, '-c', text], { stdio: ['ignore', 'ignore', 'pipe'] });
 
 // `count` bids, by all of the bidders at once; what was acknowledged, with its key.
 async function bid(auction, bidders, count) {
@@ -92,6 +93,32 @@ test('the log of a live auction is trimmed, and all goes on as before', { timeou
   await cluster.open();
   await repeat(all[0]);
   all.push(...await bid(auction, accounts, 60));
+  await check(cluster, [auction], all);
+
+  // A failover of Postgres that loses what it had committed: Redis still has it.
+  const isCommitted = () => Number(redis('hget', key(auction, 'state'), 'pg')) === newest(auction);
+  await until(isCommitted, 'all is committed', LONG_MS);
+  const kept = newest(auction);
+  sql(`CREATE TABLE saved AS SELECT * FROM auctions WHERE id = ${number(auction)}`);
+  all.push(...await bid(auction, accounts.slice(0, 1), 8));
+  assert.ok(newest(auction) > kept);
+  await until(isCommitted, 'these, too', LONG_MS);
+  sql(`ALTER TABLE entries DISABLE TRIGGER entries_stay;
+    DELETE FROM entries WHERE auction = ${number(auction)} AND seq > ${kept};
+    ALTER TABLE entries ENABLE TRIGGER entries_stay;
+    DELETE FROM bids WHERE auction = ${number(auction)} AND seq > ${kept};
+    UPDATE auctions SET applied_seq = saved.applied_seq, price = saved.price, bids = saved.bids, sort_price = saved.sort_price, state = saved.state
+      FROM saved WHERE auctions.id = saved.id`);
+  await until(() => applied(auction) === newest(auction), 'all is there again', LONG_MS);
+  await until(() => cluster.persisters[0].log.includes('"trim.missing"'), 'it is said', LONG_MS);
+
+  // RabbitMQ loses what it had confirmed before anybody has read it.
+  await cluster.persisters[0].kill();
+  all.push(...await bid(auction, accounts.slice(1, 2), 8));
+  await cluster.stack.ask('rabbitmqctl', '--', 'purge_queue', '-p', 'quickbid', 'qb.entries.0');
+  assert.ok(newest(auction) > applied(auction));
+  cluster.persist();
+  await until(() => applied(auction) === newest(auction), 'all is there again', LONG_MS);
   await check(cluster, [auction], all);
 });
 
