@@ -40,7 +40,10 @@ struct qb_home *qb_home_add(struct qb_runner *runner, const struct qb_lot *state
     void *before = qb_map_set(&runner->homes, &home->auction, home);
     QB_ASSERT(before == NULL);
     home->snapshot_seq = state->seq;
-    qb_metric_add(QB_METRIC_auctions_live, NULL, 1);
+    if (qb_lot_is_over(state))
+        home->over_us = qb_clock_mono_us(); /* stays as long as one that ended here */
+    else
+        qb_metric_add(QB_METRIC_auctions_live, NULL, 1);
     qb_home_subscribe(runner, home->auction, true);
     return home;
 }

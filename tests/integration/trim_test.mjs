@@ -11,7 +11,7 @@ const KEEP = 16;
 const BLOCK = 100; // streams are trimmed by blocks of entries
 const LONG_MS = 60000;
 const STEP = 50000;
-const LIMITS = { 'ring-entries': KEEP, 'postgres-failover-ms': 0, 'redis-keep-ms': 1000 };
+const LIMITS = { 'ring-entries': KEEP, 'postgres-failover-ms': 0, 'redis-keep-ms': 5000 };
 
 const redis = (...words) => execFileSync('redis-cli', ['--no-auth-warning', '-u', cluster.env.REDIS_OPERATOR_URL, ...words], { encoding: 'utf8' }).trim();
 const number = (auction) => [...auction].reduce((value, letter) => value * 32n + BigInt('0123456789abcdefghjkmnpqrstvwxyz'.indexOf(letter.toLowerCase())), 0n);
@@ -130,6 +130,16 @@ test('an auction that is over leaves Redis, and its keys are answered by Postgre
   for (const client of clients) await client.good({ do: 'watch', auction });
   const isOver = (update) => update.auction === auction && update.status === 'sold';
   const [end] = await Promise.all(clients.map((client) => client.push('update', isOver, LONG_MS)));
+
+  // A replica that loads it from what is left in Redis does not take it for a live one.
+  await cluster.servers[1].kill();
+  await cluster.servers[1].run();
+  await cluster.open();
+  clients[1] = await Client.connect(cluster.servers[1], accounts[1]);
+  assert.equal((await clients[1].good({ do: 'watch', auction })).state.status, 'sold');
+  const { body: metrics } = await cluster.servers[1].request('GET', '/metrics');
+  assert.match(metrics, /^quickbid_auctions_live 0$/m);
+
   const isGone = () => redis('exists', key(auction, 'stream'), key(auction, 'ids'), key(auction, 'snap')) === '0';
   await until(isGone, 'its keys are gone', LONG_MS);
   assert.equal(redis('hkeys', key(auction, 'state')), 'gone');
