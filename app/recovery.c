@@ -265,7 +265,7 @@ static void lead(struct qb_recovery *recovery)
         int64_t took_us = qb_clock_mono_us() - began_us;
         qb_metric_set(QB_METRIC_recovery_leading, NULL, 0);
         if (is_done) {
-            qb_metric_observe(QB_METRIC_recovery_us, took_us);
+            qb_metric_observe(QB_METRIC_recovery_seconds, took_us);
             qb_metric_add(QB_METRIC_recoveries_total, NULL, 1);
             qb_log(QB_LOG_WARNING, "recovery.done", QB_INT("epoch", found.epoch + 1),
                    QB_INT("ms", took_us / QB_MS_US));

@@ -21,7 +21,8 @@ enum qb_metric {
 void qb_metric_add(enum qb_metric metric, const char *label, int64_t amount);
 void qb_metric_set(enum qb_metric metric, const char *label, int64_t value);
 
-/* One observation of a histogram, in the unit of its row (us or bytes). */
+/* One observation of a histogram, in the unit of its row (us or bytes); in us also when it is shown
+ * in seconds. */
 void qb_metric_observe(enum qb_metric metric, int64_t value);
 
 /* The value so far, of the sum over labels when `label` is null. For tests and benchmarks. */

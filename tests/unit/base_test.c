@@ -224,6 +224,29 @@ QB_TEST(a_frame_lives_as_long_as_somebody_holds_it)
     qb_frame_free(&other);
 }
 
+QB_TEST(a_histogram_of_seconds_is_told_us_and_shows_seconds)
+{
+    struct qb_text text = {0};
+
+    qb_metric_observe(QB_METRIC_recovery_seconds, 4950000);
+    qb_metric_observe(QB_METRIC_recovery_seconds, 7200000000);
+    qb_metrics_text(&text);
+    static const char *const lines[] = {
+        "# TYPE quickbid_recovery_seconds histogram\n",
+        "quickbid_recovery_seconds_bucket{le=\"0.1\"} 0\n",
+        "quickbid_recovery_seconds_bucket{le=\"2.5\"} 0\n",
+        "quickbid_recovery_seconds_bucket{le=\"5\"} 1\n",
+        "quickbid_recovery_seconds_bucket{le=\"1800\"} 1\n",
+        "quickbid_recovery_seconds_bucket{le=\"+Inf\"} 2\n",
+        "quickbid_recovery_seconds_sum 7204.95\n",
+        "quickbid_recovery_seconds_count 2\n",
+    };
+    for (size_t i = 0; i < QB_COUNT(lines); i++) {
+        QB_EXPECT(strstr(text.bytes, lines[i]) != NULL, lines[i]);
+    }
+    qb_text_fini(&text);
+}
+
 QB_TEST(metrics_are_written_as_prometheus_reads_them)
 {
     struct qb_text text = {0};
