@@ -1,8 +1,5 @@
 #include "storage/rabbit.h"
 
-#include <amqp.h>
-#include <amqp_ssl_socket.h>
-#include <amqp_tcp_socket.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,38 +8,12 @@
 #include <unistd.h>
 
 #include "base/assert.h"
-#include "storage/rabbit_address.h"
+#include "storage/rabbit_parts.h"
 
-#define WORK          1 /* the channel of publishing and consuming */
-#define ADMIN         2 /* of questions, whose errors close it */
-#define FRAME_BYTES   131072
-#define SENDING_BYTES (1 << 20) /* of the socket, so that a message fits when it is writable */
-#define WAITED_MAX    64
-#define DELIVERIES    1000000 /* never -1: some brokers drop at the first lost connection then */
-
-/* A message whose header and body are still to come. */
-struct arriving {
-    enum qb_rabbit_event_kind kind; /* NOTHING: none */
-    uint64_t tag;
-    uint64_t id;
-    uint64_t expected; /* bytes of its body */
-    uint64_t arrived;
-};
-
-struct qb_rabbit {
-    struct qb_rabbit_options options;
-    char *ca_file;
-    struct qb_rabbit_address addresses[QB_RABBIT_ADDRESSES_MAX];
-    size_t address_count;
-    size_t next_address;
-    amqp_connection_state_t link; /* null: not connected */
-    bool has_admin;
-    uint16_t refusal; /* the number of the last one */
-    uint64_t published;
-    struct arriving arriving;
-    uint8_t *body;
-    size_t body_room;
-};
+#define WORK       QB_RABBIT_WORK
+#define ADMIN      2 /* of questions, whose errors close it */
+#define WAITED_MAX 64
+#define DELIVERIES 1000000 /* never -1: some brokers drop at the first lost connection then */
 
 static amqp_bytes_t text(const char *string)
 {
@@ -58,39 +29,12 @@ void qb_rabbit_cut(struct qb_rabbit *rabbit)
     rabbit->link = NULL;
     rabbit->has_admin = false;
     rabbit->published = 0;
-    rabbit->arriving = (struct arriving){0};
+    rabbit->arriving = (struct qb_rabbit_arriving){0};
 }
 
 bool qb_rabbit_is_connected(const struct qb_rabbit *rabbit)
 {
     return rabbit->link != NULL;
-}
-
-/* The connection is of no more use. */
-static bool lost(struct qb_rabbit *rabbit, int status, struct qb_error *error)
-{
-    qb_rabbit_cut(rabbit);
-    return qb_error_set(error, "connection to RabbitMQ: %s", amqp_error_string2(status));
-}
-
-static bool closed(struct qb_rabbit *rabbit, const amqp_method_t *method, struct qb_error *error)
-{
-    uint16_t code = 0;
-    amqp_bytes_t reason = amqp_empty_bytes;
-
-    if (method->id == AMQP_CHANNEL_CLOSE_METHOD) {
-        const amqp_channel_close_t *close = method->decoded;
-        code = close->reply_code;
-        reason = close->reply_text;
-    } else if (method->id == AMQP_CONNECTION_CLOSE_METHOD) {
-        const amqp_connection_close_t *close = method->decoded;
-        code = close->reply_code;
-        reason = close->reply_text;
-    }
-    (void)qb_error_set(error, "RabbitMQ says %u: %.*s", code, (int)reason.len,
-                       (const char *)reason.bytes);
-    qb_rabbit_cut(rabbit);
-    return false;
 }
 
 /* How the broker answered the question on `channel`. A refusal there ends the channel of questions
@@ -115,78 +59,10 @@ static bool answered(struct qb_rabbit *rabbit, amqp_channel_t channel, const cha
         return false;
     }
     if (reply.reply_type == AMQP_RESPONSE_SERVER_EXCEPTION)
-        (void)closed(rabbit, &reply.reply, error);
+        (void)qb_rabbit_closed(rabbit, &reply.reply, error);
     else
-        (void)lost(rabbit, reply.library_error, error);
+        (void)qb_rabbit_lost(rabbit, reply.library_error, error);
     return qb_error_wrap(error, "%s", what);
-}
-
-static amqp_socket_t *new_socket(struct qb_rabbit *rabbit, const struct qb_rabbit_address *address,
-                                 struct qb_error *error)
-{
-    if (!address->is_tls) return amqp_tcp_socket_new(rabbit->link);
-    amqp_socket_t *made = amqp_ssl_socket_new(rabbit->link);
-    QB_ASSERT(made != NULL);
-    amqp_ssl_socket_set_verify_peer(made, 1);
-    amqp_ssl_socket_set_verify_hostname(made, 1);
-    if (amqp_ssl_socket_set_ssl_versions(made, AMQP_TLSv1_2, AMQP_TLSvLATEST) != AMQP_STATUS_OK ||
-        amqp_ssl_socket_set_cacert(made, rabbit->ca_file) != AMQP_STATUS_OK) {
-        (void)qb_error_set(error, "%s holds no certificate authority in PEM form", rabbit->ca_file);
-        qb_rabbit_cut(rabbit);
-        return NULL;
-    }
-    return made;
-}
-
-static bool log_in(struct qb_rabbit *rabbit, const struct qb_rabbit_address *address,
-                   struct qb_error *error)
-{
-    amqp_table_entry_t capabilities[] = {
-        {text("connection.blocked"), {AMQP_FIELD_KIND_BOOLEAN, {.boolean = 1}}},
-        {text("consumer_cancel_notify"), {AMQP_FIELD_KIND_BOOLEAN, {.boolean = 1}}},
-        {text("publisher_confirms"), {AMQP_FIELD_KIND_BOOLEAN, {.boolean = 1}}},
-        {text("authentication_failure_close"), {AMQP_FIELD_KIND_BOOLEAN, {.boolean = 1}}},
-    };
-    amqp_table_t all = {QB_COUNT(capabilities), capabilities};
-    amqp_table_entry_t entries[] = {
-        {text("capabilities"), {AMQP_FIELD_KIND_TABLE, {.table = all}}},
-        {text("connection_name"), {AMQP_FIELD_KIND_UTF8, {.bytes = text(rabbit->options.name)}}},
-    };
-    const amqp_table_t properties = {QB_COUNT(entries), entries};
-    amqp_rpc_reply_t reply = amqp_login_with_properties(
-        rabbit->link, address->vhost, 0, FRAME_BYTES, (int)rabbit->options.heartbeat_s, &properties,
-        AMQP_SASL_METHOD_PLAIN, address->user, address->password);
-
-    if (reply.reply_type == AMQP_RESPONSE_SERVER_EXCEPTION)
-        return closed(rabbit, &reply.reply, error);
-    if (reply.reply_type != AMQP_RESPONSE_NORMAL) return lost(rabbit, reply.library_error, error);
-    (void)amqp_channel_open(rabbit->link, WORK);
-    return answered(rabbit, WORK, "opening a channel", error);
-}
-
-bool qb_rabbit_connect(struct qb_rabbit *rabbit, struct qb_error *error)
-{
-    const struct timeval connect_time = {.tv_sec = QB_RABBIT_CONNECT_S};
-    const struct timeval answer_time = {.tv_sec = QB_RABBIT_ANSWER_S};
-    const struct qb_rabbit_address *address = &rabbit->addresses[rabbit->next_address];
-    const int sending_bytes = SENDING_BYTES;
-
-    QB_ASSERT(rabbit->link == NULL);
-    rabbit->next_address = (rabbit->next_address + 1) % rabbit->address_count;
-    rabbit->link = amqp_new_connection();
-    QB_ASSERT(rabbit->link != NULL);
-    amqp_socket_t *connection = new_socket(rabbit, address, error);
-    if (connection == NULL) return false;
-    int status = amqp_socket_open_noblock(connection, address->host, address->port, &connect_time);
-    bool is_open = status == AMQP_STATUS_OK || lost(rabbit, status, error);
-    if (is_open) {
-        (void)setsockopt(amqp_get_sockfd(rabbit->link), SOL_SOCKET, SO_SNDBUF, &sending_bytes,
-                         sizeof sending_bytes);
-        (void)amqp_set_handshake_timeout(rabbit->link, &answer_time);
-        (void)amqp_set_rpc_timeout(rabbit->link, &answer_time);
-        is_open = log_in(rabbit, address, error);
-    }
-    return is_open || qb_error_wrap(error, "%s:%u", address->host, address->port);
 }
 
 bool qb_rabbit_confirms(struct qb_rabbit *rabbit, struct qb_error *error)
@@ -219,7 +95,7 @@ bool qb_rabbit_publish(struct qb_rabbit *rabbit, const struct qb_rabbit_message 
     (void)memcpy(&body.bytes, &message->bytes, sizeof body.bytes); /* the library only reads it */
     int status = amqp_basic_publish(rabbit->link, WORK, text(message->exchange), text(message->key),
                                     1, 0, &properties, body);
-    if (status != AMQP_STATUS_OK) return lost(rabbit, status, error);
+    if (status != AMQP_STATUS_OK) return qb_rabbit_lost(rabbit, status, error);
     *tag = ++rabbit->published;
     return true;
 }
@@ -238,7 +114,7 @@ bool qb_rabbit_ack(struct qb_rabbit *rabbit, uint64_t tag, struct qb_error *erro
 {
     int status = amqp_basic_ack(rabbit->link, WORK, tag, 1);
 
-    return status == AMQP_STATUS_OK || lost(rabbit, status, error);
+    return status == AMQP_STATUS_OK || qb_rabbit_lost(rabbit, status, error);
 }
 
 static size_t smaller(uint64_t left, uint64_t right)
@@ -271,12 +147,12 @@ static bool take_method(struct qb_rabbit *rabbit, const amqp_method_t *method,
         return true;
     }
     case AMQP_BASIC_RETURN_METHOD:
-        rabbit->arriving = (struct arriving){.kind = QB_RABBIT_RETURNED};
+        rabbit->arriving = (struct qb_rabbit_arriving){.kind = QB_RABBIT_RETURNED};
         return true;
     case AMQP_BASIC_DELIVER_METHOD: {
         const amqp_basic_deliver_t *deliver = method->decoded;
         rabbit->arriving =
-            (struct arriving){.kind = QB_RABBIT_DELIVERED, .tag = deliver->delivery_tag};
+            (struct qb_rabbit_arriving){.kind = QB_RABBIT_DELIVERED, .tag = deliver->delivery_tag};
         return true;
     }
     case AMQP_CONNECTION_BLOCKED_METHOD:
@@ -287,7 +163,7 @@ static bool take_method(struct qb_rabbit *rabbit, const amqp_method_t *method,
         return true;
     case AMQP_CHANNEL_CLOSE_METHOD:
     case AMQP_CONNECTION_CLOSE_METHOD:
-        return closed(rabbit, method, error);
+        return qb_rabbit_closed(rabbit, method, error);
     case AMQP_BASIC_CANCEL_METHOD:
         qb_rabbit_cut(rabbit);
         return qb_error_set(error, "RabbitMQ ended the delivery: its queue is gone");
@@ -299,7 +175,7 @@ static bool take_method(struct qb_rabbit *rabbit, const amqp_method_t *method,
 /* Hands the message out once its body is whole; what is beyond the limit is left out. */
 static void end_message(struct qb_rabbit *rabbit, struct qb_rabbit_event *event)
 {
-    struct arriving *arriving = &rabbit->arriving;
+    struct qb_rabbit_arriving *arriving = &rabbit->arriving;
 
     if (arriving->arrived < arriving->expected) return;
     *event =
@@ -314,7 +190,7 @@ static void end_message(struct qb_rabbit *rabbit, struct qb_rabbit_event *event)
 static void take_header(struct qb_rabbit *rabbit, const amqp_frame_t *frame)
 {
     const amqp_basic_properties_t *properties = frame->payload.properties.decoded;
-    struct arriving *arriving = &rabbit->arriving;
+    struct qb_rabbit_arriving *arriving = &rabbit->arriving;
 
     arriving->expected = frame->payload.properties.body_size;
     if ((properties->_flags & AMQP_BASIC_MESSAGE_ID_FLAG) != 0)
@@ -328,7 +204,7 @@ static void take_header(struct qb_rabbit *rabbit, const amqp_frame_t *frame)
 
 static void take_body(struct qb_rabbit *rabbit, amqp_bytes_t fragment)
 {
-    struct arriving *arriving = &rabbit->arriving;
+    struct qb_rabbit_arriving *arriving = &rabbit->arriving;
 
     if (arriving->arrived < rabbit->body_room) {
         size_t room = rabbit->body_room - (size_t)arriving->arrived;
@@ -347,7 +223,7 @@ bool qb_rabbit_next(struct qb_rabbit *rabbit, struct qb_rabbit_event *event, str
         amqp_maybe_release_buffers(rabbit->link);
         int status = amqp_simple_wait_frame_noblock(rabbit->link, &frame, &at_once);
         if (status == AMQP_STATUS_TIMEOUT) return true;
-        if (status != AMQP_STATUS_OK) return lost(rabbit, status, error);
+        if (status != AMQP_STATUS_OK) return qb_rabbit_lost(rabbit, status, error);
         if (frame.frame_type == AMQP_FRAME_METHOD)
             QB_TRY(take_method(rabbit, &frame.payload.method, event, error));
         else if (frame.frame_type == AMQP_FRAME_HEADER)

@@ -36,8 +36,8 @@ ports_take() {
       if [ "$name" != "$dir" ] && grep -q " $port\$" "$name/ports" 2>/dev/null; then echo "$port"; fi
     done <"$shared/ports"
   })
-  for name in "$@" $(case " $* " in *" rabbitmq "*) echo rabbitmq-dist ;; esac); do
-    if is_running "$name"; then continue; fi
+  for name in "$@" $(case " $* " in *" rabbitmq "*) rabbitmq_ports ;; esac); do
+    if is_running "${name%-tls}"; then continue; fi
     port=$(port_of "$name")
     case $name in persister-*) port=none ;; esac # it listens nowhere
     # Below the range from which the kernel takes ports for outgoing connections.

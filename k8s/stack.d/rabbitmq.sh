@@ -33,6 +33,35 @@ rabbitmq_password_hash() {
   printf '%b%b' "$salt" "$hash" | base64 -w0
 }
 
+# Its further ports: of its own kind's network, and of clients with TLS.
+rabbitmq_ports() {
+  echo rabbitmq-dist
+  if [ -d "$dir/tls" ]; then echo rabbitmq-tls; fi
+}
+
+# An authority of this folder, what it vouches for as localhost, and a stranger that it does not know.
+rabbitmq_certificates() {
+  local new
+  [ ! -d "$dir/tls" ] || return 0
+  new='openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30'
+  rm -rf "$dir/tls.new"
+  (umask 077 && mkdir "$dir/tls.new" && cd "$dir/tls.new" &&
+    $new -subj /CN=authority -keyout ca.key -out ca.pem &&
+    $new -subj /CN=stranger -keyout stranger.key -out stranger.pem &&
+    $new -subj /CN=broker -addext subjectAltName=DNS:localhost -addext basicConstraints=critical,CA:FALSE \
+      -CA ca.pem -CAkey ca.key -keyout server.key -out server.pem) >>"$dir/log/tls" 2>&1 ||
+    die "no certificates; the log is $dir/log/tls"
+  mv "$dir/tls.new" "$dir/tls"
+}
+
+rabbitmq_tls_lines() {
+  [ -d "$dir/tls" ] || return 0
+  printf '%s\n' "listeners.ssl.local = 127.0.0.1:$(port_of rabbitmq-tls)" \
+    "ssl_options.cacertfile = $dir/tls/ca.pem" "ssl_options.certfile = $dir/tls/server.pem" \
+    "ssl_options.keyfile = $dir/tls/server.key" "ssl_options.versions.1 = tlsv1.3" \
+    "ssl_options.versions.2 = tlsv1.2"
+}
+
 rabbitmq_definitions() {
   cat <<JSON
 {"users": [{"name": "quickbid", "password_hash": "$(rabbitmq_password_hash)",
@@ -51,10 +80,10 @@ rabbitmq_start() {
   chmod 400 "$home/.erlang.cookie"
   echo '[].' >"$home/plugins"
   rabbitmq_definitions | private_file "$home/definitions.json"
-  printf '%s\n' "listeners.tcp.local = 127.0.0.1:$(port_of rabbitmq)" \
+  { rabbitmq_tls_lines; printf '%s\n' "listeners.tcp.local = 127.0.0.1:$(port_of rabbitmq)" \
     "load_definitions = $home/definitions.json" \
     "vm_memory_high_watermark.absolute = 512MB" "disk_free_limit.absolute = 200MB" \
-    "raft.wal_max_size_bytes = 67108864" "log.file.level = info" | private_file "$home/rabbitmq.conf"
+    "raft.wal_max_size_bytes = 67108864" "log.file.level = info"; } | private_file "$home/rabbitmq.conf"
   # The script of the package's library, not the one in PATH, which insists on the system's folders.
   rabbitmq_as_node
   launch rabbitmq "${rabbitmq_node[@]}" /usr/lib/rabbitmq/bin/rabbitmq-server
@@ -73,4 +102,8 @@ rabbitmq_settle() { :; }
 
 rabbitmq_environment() {
   echo "export RABBITMQ_URL=amqp://quickbid:$(secret_of rabbitmq)@127.0.0.1:$(port_of rabbitmq)/quickbid"
+  if [ -d "$dir/tls" ]; then
+    echo "export RABBITMQ_TLS_URL=amqps://quickbid:$(secret_of rabbitmq)@localhost:$(port_of rabbitmq-tls)/quickbid"
+    echo "export QUICKBID_RABBITMQ_CA_FILE=$dir/tls/ca.pem"
+  fi
 }
