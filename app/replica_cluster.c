@@ -121,6 +121,8 @@ void qb_replica_cluster_second(struct qb_io *io)
     uint32_t epoch = __atomic_load_n(&replica->epoch, __ATOMIC_ACQUIRE);
     if (epoch > 0 && qb_journal_rabbit_lacks_queue(replica->data.journal)) {
         qb_recovery_need(replica->recovery, epoch, "a queue of the journal is gone");
+    } else if (qb_journal_rabbit_lacks_route(replica->data.journal, epoch)) {
+        qb_recovery_need(replica->recovery, epoch, "RabbitMQ has no route for the epoch");
     }
 }
 

@@ -139,6 +139,11 @@ bool qb_journal_rabbit_lacks_queue(struct qb_journal *port)
     return atomic_load(&((struct rabbit_journal *)port)->breaker.lacks_queue);
 }
 
+bool qb_journal_rabbit_lacks_route(struct qb_journal *port, uint32_t epoch)
+{
+    return epoch > 0 && atomic_load(&((struct rabbit_journal *)port)->breaker.lacks_route) == epoch;
+}
+
 void qb_journal_rabbit_set_epoch(struct qb_journal *port, uint32_t epoch)
 {
     struct rabbit_journal *journal = (struct rabbit_journal *)port;

@@ -61,6 +61,11 @@ bool qb_journal_rabbit_is_open(struct qb_journal *journal, uint32_t *retry_after
 /* Whether a queue is missing at the broker, which is a case for recovery (P5). Any thread. */
 bool qb_journal_rabbit_lacks_queue(struct qb_journal *journal);
 
+/* Whether the broker has no route for `epoch`: so it is while a recovery seals it, and when the
+ * broker died so soon after that epoch was opened that it forgot (seen with 3.10.8). Of an epoch
+ * that is open it is a case for recovery, or nothing is confirmed ever again. Any thread. */
+bool qb_journal_rabbit_lacks_route(struct qb_journal *journal, uint32_t epoch);
+
 /* From now on entries of `epoch`: what waits of older ones is forgotten, since recovery has voided
  * it, and no more of it is taken. Any thread. */
 void qb_journal_rabbit_set_epoch(struct qb_journal *journal, uint32_t epoch);

@@ -19,18 +19,22 @@ struct breaker {
     atomic_bool is_connected;
     atomic_bool is_blocked;
     atomic_bool lacks_queue;
-    atomic_uint unproven;      /* shards whose newest publish failed */
-    _Atomic int64_t oldest_us; /* monotonic: since when the oldest unconfirmed waits; 0: none */
-    _Atomic uint64_t entries;  /* handed in and not confirmed */
-    _Atomic uint64_t bytes;    /* of them */
-    _Atomic uint64_t asked;    /* how often, for the chance in retry_after_ms */
+    _Atomic uint32_t lacks_route; /* the epoch whose messages come back from a queue's exchange */
+    atomic_uint unproven;         /* shards whose newest publish failed */
+    _Atomic int64_t oldest_us;    /* monotonic: since when the oldest unconfirmed waits; 0: none */
+    _Atomic uint64_t entries;     /* handed in and not confirmed */
+    _Atomic uint64_t bytes;       /* of them */
+    _Atomic uint64_t asked;       /* how often, for the chance in retry_after_ms */
 };
 
 /* A shard as the publisher sees it. */
 struct shard_out {
-    bool is_proven;  /* what was published last arrived: any number may be under way */
-    bool is_missing; /* it has no queue */
-    bool must_look;  /* a message was returned: is it the queue, or only the route? */
+    bool is_proven;    /* what was published last arrived: any number may be under way */
+    bool is_missing;   /* it has no queue */
+    bool must_look;    /* a message was returned: is it the queue, or only the route? */
+    bool has_no_route; /* for `returned_epoch`: its messages come back again and again */
+    uint32_t returned_epoch;
+    int64_t returned_us; /* since when; 0: they do not */
     unsigned outstanding;
     int64_t probe_us; /* while not proven: when to try with one message */
 };

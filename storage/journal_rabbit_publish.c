@@ -14,10 +14,11 @@
 
 #define GATHER_US                                                                                  \
     (2 * QB_MS_US) /* how long a message waits for company while others are under way */
-#define PROBE_US QB_SECOND_US
-#define END_US   (5 * QB_SECOND_US) /* for what waits when the journal ends */
-#define TURN_US  QB_SECOND_US
-#define FULL_US  (5 * QB_MS_US) /* the socket takes no more: look again after that */
+#define PROBE_US    QB_SECOND_US
+#define END_US      (5 * QB_SECOND_US) /* for what waits when the journal ends */
+#define TURN_US     QB_SECOND_US
+#define RETURNED_US QB_SECOND_US   /* for so long no message arrived: there is no route */
+#define FULL_US     (5 * QB_MS_US) /* the socket takes no more: look again after that */
 
 static void lower(_Atomic uint64_t *counter, uint64_t amount)
 {
@@ -175,13 +176,24 @@ static void connect_if_due(struct rabbit_journal *journal)
     qb_log(QB_LOG_INFO, "journal.connected", QB_INT("failures", publisher->failures));
 }
 
+/* No queue takes messages of that epoch: because it is gone, or only its route. */
+static void count_return(struct shard_out *out, uint32_t epoch)
+{
+    int64_t now_us = qb_clock_mono_us();
+
+    out->must_look = true;
+    if (out->returned_epoch != epoch || out->returned_us == 0) out->returned_us = now_us;
+    out->returned_epoch = epoch;
+    out->has_no_route = now_us - out->returned_us >= RETURNED_US;
+}
+
 static void confirm(struct rabbit_journal *journal, size_t at, int64_t now_us)
 {
     struct publisher *publisher = &journal->publisher;
     const struct qb_journal_outgoing *seen = publisher->outstanding[at];
     int64_t took_us = now_us - seen->published_us;
 
-    if (seen->is_returned) publisher->shards[seen->head.shard].must_look = true;
+    if (seen->is_returned) count_return(&publisher->shards[seen->head.shard], seen->head.epoch);
     if (seen->is_returned || took_us > QB_JOURNAL_RABBIT_CONFIRM_US) {
         fail(journal, at, seen->is_returned ? "returned" : "late");
         return;
@@ -189,6 +201,8 @@ static void confirm(struct rabbit_journal *journal, size_t at, int64_t now_us)
     struct qb_journal_outgoing *outgoing = take_outstanding(publisher, at);
     int64_t count = outgoing->head.count;
     publisher->shards[outgoing->head.shard].is_proven = true;
+    publisher->shards[outgoing->head.shard].returned_us = 0;
+    publisher->shards[outgoing->head.shard].has_no_route = false;
     publisher->failures = 0;
     if (count > 0) {
         qb_metric_observe(QB_METRIC_journal_confirm_us, took_us);
@@ -388,13 +402,17 @@ static void tell_all(struct rabbit_journal *journal)
     uint64_t settled_upto = oldest != NULL ? oldest->serial - 1 : publisher->serial;
     unsigned unproven = 0;
     bool lacks_queue = false;
+    uint32_t lacks_route = 0;
 
     for (unsigned shard = 0; shard < journal->options.shards; shard++) {
         if (!publisher->shards[shard].is_proven) unproven++;
         if (publisher->shards[shard].is_missing) lacks_queue = true;
+        if (publisher->shards[shard].has_no_route)
+            lacks_route = publisher->shards[shard].returned_epoch;
     }
     atomic_store(&journal->breaker.unproven, unproven);
     atomic_store(&journal->breaker.lacks_queue, lacks_queue);
+    atomic_store(&journal->breaker.lacks_route, lacks_route);
     atomic_store(&journal->breaker.oldest_us, oldest != NULL ? oldest->since_us : 0);
     qb_metric_set(QB_METRIC_journal_unconfirmed, NULL,
                   (int64_t)atomic_load(&journal->breaker.entries));

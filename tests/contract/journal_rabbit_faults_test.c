@@ -24,11 +24,17 @@ QB_TEST(what_is_returned_is_not_durable_until_there_is_a_route)
     QB_EXPECT(retry_after_ms >= 1000 && retry_after_ms <= 3000, "for a while");
     QB_EXPECT(!qb_journal_rabbit_lacks_queue(world.journal), "the queue is there");
     QB_EXPECT_EQ(qb_test_rabbit_count(1, false), 0, "but nothing is in it");
+    for (int i = 0; i < 500 && !qb_journal_rabbit_lacks_route(world.journal, 1); i++) {
+        qb_clock_sleep_us(10 * QB_MS_US);
+    }
+    QB_EXPECT(qb_journal_rabbit_lacks_route(world.journal, 1), "its route is not");
+    QB_EXPECT(!qb_journal_rabbit_lacks_route(world.journal, 2), "which says nothing of another");
     QB_EXPECT(qb_metric_value(QB_METRIC_journal_returned_total, NULL) > returned, "counted");
     QB_EXPECT(qb_journal_rabbit_prepare(&options, 1, &error), error.text);
     QB_EXPECT(world_flush(MINUTE_US), "durable now");
     QB_EXPECT(qb_metric_value(QB_METRIC_journal_republished_total, NULL) > republished, "again");
     QB_EXPECT(qb_test_rabbit_await(world.journal, false, 1000), "the breaker is closed");
+    QB_EXPECT(!qb_journal_rabbit_lacks_route(world.journal, 1), "it has its route");
     QB_EXPECT_EQ(world_drain(QB_SECOND_US), AUCTIONS, "each came once");
     QB_EXPECT_EQ(world_missing(world.durable), 0, "all that was said to be durable");
     world_end();
