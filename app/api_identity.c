@@ -16,9 +16,7 @@
 /* A proxy on this machine says that it is one; who is behind it is not on this machine. */
 bool qb_call_is_local(const struct qb_call *call)
 {
-    return qb_http_peer(call->request)->is_loopback &&
-           qb_http_header(call->request, "forwarded") == NULL &&
-           qb_http_header(call->request, "x-forwarded-for") == NULL;
+    return qb_http_is_local(call->request);
 }
 
 /* On plain loopback a cookie cannot be Secure (security.md S15). */

@@ -1,14 +1,11 @@
 /*
  * The routes about the server itself, and the WebSocket handshake.
  */
-#include <dirent.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "app/api_parts.h"
 #include "app/auction_form.h"
+#include "app/process_metrics.h"
 #include "app/revoked.h"
 #include "app/ticket.h"
 #include "base/metrics.h"
@@ -92,34 +89,12 @@ void qb_api_websocket(struct qb_call *call)
     qb_call_free(call);
 }
 
-/* From /proc, when somebody looks. */
-static void measure_process(void)
-{
-    FILE *file = fopen("/proc/self/statm", "re");
-    DIR *folder = opendir("/proc/self/fd");
-    char line[64] = "";
-    int64_t descriptors = -3; /* ".", ".." and the folder's own */
-
-    if (file != NULL && fgets(line, sizeof line, file) != NULL) {
-        char *rest = line;
-        (void)strtoll(line, &rest, 10); /* the whole address space comes first */
-        qb_metric_set(QB_METRIC_process_resident_bytes, NULL,
-                      strtoll(rest, NULL, 10) * sysconf(_SC_PAGESIZE));
-    }
-    if (file != NULL) (void)fclose(file);
-    qb_metric_set(QB_METRIC_process_cpu_us, NULL, qb_clock_cpu_us());
-    if (folder == NULL) return;
-    while (readdir(folder) != NULL) descriptors++;
-    (void)closedir(folder);
-    qb_metric_set(QB_METRIC_process_open_descriptors, NULL, descriptors);
-}
-
 void qb_api_metrics(struct qb_call *call)
 {
     if (!call->api->options.is_metrics_public && !qb_call_is_local(call)) {
         qb_call_fail(call, QB_API_NOT_FOUND);
     } else {
-        measure_process();
+        qb_process_measure();
         qb_metrics_text(&call->text);
         call->content_type = "text/plain; version=0.0.4; charset=utf-8";
     }

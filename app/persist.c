@@ -9,6 +9,7 @@
 #include "app/drain.h"
 #include "app/fatal.h"
 #include "app/journal_options.h"
+#include "app/probes.h"
 #include "app/shard_addresses.h"
 #include "app/trim.h"
 #include "base/assert.h"
@@ -24,6 +25,7 @@
 
 #define WAIT_US          (QB_SECOND_US / 2) /* for entries; how long a signal may wait, too */
 #define BACKOFF_FIRST_US (100 * QB_MS_US)
+#define STUCK_US         (120 * QB_SECOND_US) /* more than all limits of time in a batch together */
 #define BACKOFF_MAX_US   (2 * QB_SECOND_US) /* a recovery waits for whoever reads its new queues */
 
 struct persister {
@@ -36,6 +38,7 @@ struct persister {
     struct qb_archive *archive;
     struct qb_trimmer *trimmer;
     struct qb_shard_addresses shards;
+    struct qb_probes *probes; /* null: none are wanted */
     struct qb_random random;
     unsigned failures;         /* in a row */
     bool has_barrier_failed;   /* since the last batch began */
@@ -43,6 +46,9 @@ struct persister {
     int wake;                  /* an eventfd: it shall end */
     atomic_bool is_ending;     /* likewise */
     atomic_bool holds_nothing; /* it waits for a service: the process may end at any moment */
+    atomic_bool is_reading;    /* both services answer, and the last batch was written */
+    _Atomic int64_t beat_us;   /* monotonic: when the thread last began something */
+    _Atomic(struct qb_archive *) told_archive; /* `archive`, once it may be asked */
 };
 
 /* On the thread, with everything before the barrier committed. */
@@ -107,10 +113,13 @@ static bool ask_rabbit(struct persister *persister, struct qb_error *error)
 static bool await_services(struct persister *persister)
 {
     atomic_store(&persister->holds_nothing, true);
+    atomic_store(&persister->is_reading, false);
     while (!atomic_load(&persister->is_ending)) {
         struct qb_error error = {""};
+        atomic_store(&persister->beat_us, qb_clock_mono_us());
         if (ask_postgres(persister, &error) && ask_rabbit(persister, &error)) {
             atomic_store(&persister->holds_nothing, false);
+            atomic_store(&persister->is_reading, true);
             return true;
         }
         qb_log(QB_LOG_WARNING, "persist.waiting", QB_TEXT("error", error.text),
@@ -127,12 +136,14 @@ static bool archive_some(struct persister *persister)
     size_t count = 0;
 
     persister->has_barrier_failed = false;
+    atomic_store(&persister->beat_us, qb_clock_mono_us());
     bool is_done = qb_archive_batch(persister->archive, WAIT_US, &count, &error);
     if (is_done && !persister->has_barrier_failed) {
         persister->failures = 0;
         return true;
     }
     if (!is_done) qb_log(QB_LOG_ERROR, "archive.failed", QB_TEXT("error", error.text));
+    qb_metric_add(QB_METRIC_archive_failures_total, NULL, 1);
     qb_journal_rabbit_let_go(persister->journal, "nothing can be archived now");
     return false;
 }
@@ -159,6 +170,7 @@ static bool open_parts(struct persister *persister, struct qb_error *error)
                  .over_us = settings->redis_keep_ms * QB_MS_US},
     };
     persister->trimmer = qb_trimmer_new(&trimmer);
+    atomic_store(&persister->told_archive, persister->archive);
     return true;
 }
 
@@ -179,9 +191,55 @@ static void *persist(void *argument)
     return NULL;
 }
 
+/* --- on the thread of the probes --- */
+
+static bool is_alive(void *context)
+{
+    struct persister *persister = context;
+
+    return qb_clock_mono_us() - atomic_load(&persister->beat_us) < STUCK_US;
+}
+
+static bool is_ready(void *context)
+{
+    struct persister *persister = context;
+
+    return atomic_load(&persister->is_reading) && !atomic_load(&persister->is_ending);
+}
+
+/* While a batch is not written, its entries grow older. */
+static void measure(void *context)
+{
+    struct persister *persister = context;
+    const struct qb_archive *archive = atomic_load(&persister->told_archive);
+    qb_time_us oldest_us = archive != NULL ? qb_archive_oldest_us(archive) : 0;
+    int64_t lag_us = qb_clock_wall_us() - oldest_us;
+
+    if (oldest_us > 0 && lag_us > 0) qb_metric_set(QB_METRIC_archive_lag_us, NULL, lag_us);
+}
+
+static bool open_probes(struct persister *persister, struct qb_error *error)
+{
+    const struct qb_probes_options options = {
+        .settings = persister->settings,
+        .port = (uint16_t)persister->settings->persist_port,
+        .is_alive = is_alive,
+        .is_ready = is_ready,
+        .measure = measure,
+        .context = persister,
+    };
+
+    if (options.port == 0) return true;
+    persister->probes = qb_probes_new(&options, error);
+    return persister->probes != NULL;
+}
+
+/* --- */
+
 static void close_parts(struct persister *persister)
 {
     qb_trimmer_free(&persister->trimmer);
+    qb_probes_free(&persister->probes);
     qb_archive_free(&persister->archive);
     qb_journal_free(&persister->journal);
     if (persister->link != NULL) persister->store->ops->close(&persister->link);
@@ -210,7 +268,8 @@ static bool prepare(struct persister *persister, const struct qb_settings *setti
     persister->postgres = qb_postgres_new(settings->database_url, QB_POSTGRES_PRIMARY, error);
     if (persister->postgres == NULL) return false;
     persister->store = qb_store_postgres_new(persister->postgres);
-    return true;
+    atomic_store(&persister->beat_us, qb_clock_mono_us());
+    return open_probes(persister, error);
 }
 
 static void run(struct persister *persister)

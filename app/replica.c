@@ -214,7 +214,7 @@ static struct qb_api_options api_options(struct qb_io *io)
 static bool open_edge(struct qb_io *io, struct qb_error *error)
 {
     struct qb_replica *replica = io->replica;
-    int listen_fd = qb_edge_listen(replica->settings.host, &replica->port, error);
+    int listen_fd = qb_edge_listen(replica->settings.host, &replica->port, true, error);
 
     if (listen_fd < 0) return false;
     const struct qb_edge_options edge = edge_options(io, listen_fd);

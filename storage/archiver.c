@@ -1,9 +1,11 @@
 #include "storage/archiver.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/text.h"
@@ -25,6 +27,7 @@ struct qb_archive {
     size_t item_count;
     struct qb_archive_head *heads; /* of the batch's auctions, ascending */
     struct qb_text bytes;          /* of the items */
+    _Atomic qb_time_us oldest_us;  /* see qb_archive_oldest_us() */
     struct qb_bid_record *records;
     size_t record_count;
     size_t record_room;
@@ -422,6 +425,37 @@ static enum qb_store_result commit_batch(struct qb_archive *archive, struct qb_e
     return QB_STORE_FAILED;
 }
 
+/* The stamp of the batch's first entry that can be read. */
+static qb_time_us stamp_of_batch(struct qb_archive *archive)
+{
+    struct qb_entry entry;
+    struct qb_rules rules;
+
+    for (size_t i = 0; i < archive->item_count; i++) {
+        struct item *item = &archive->items[i];
+        item->item.bytes = (const uint8_t *)&archive->bytes.bytes[item->offset];
+        if (is_entry_of(&item->item, &entry, &rules)) return entry.now_us;
+    }
+    return 0;
+}
+
+qb_time_us qb_archive_oldest_us(const struct qb_archive *archive)
+{
+    return atomic_load(&archive->oldest_us);
+}
+
+static void tell_written(struct qb_archive *archive, int64_t began_us)
+{
+    qb_time_us oldest_us = atomic_load(&archive->oldest_us);
+    int64_t lag_us = oldest_us > 0 ? qb_clock_wall_us() - oldest_us : 0;
+
+    atomic_store(&archive->oldest_us, 0);
+    qb_metric_set(QB_METRIC_archive_lag_us, NULL, lag_us > 0 ? lag_us : 0);
+    qb_metric_observe(QB_METRIC_archive_commit_us, qb_clock_mono_us() - began_us);
+    qb_metric_observe(QB_METRIC_archive_batch_entries, (int64_t)archive->item_count);
+    qb_metric_add(QB_METRIC_archive_entries_total, NULL, (int64_t)archive->item_count);
+}
+
 bool qb_archive_batch(struct qb_archive *archive, int64_t wait_us, size_t *count,
                       struct qb_error *error)
 {
@@ -432,7 +466,14 @@ bool qb_archive_batch(struct qb_archive *archive, int64_t wait_us, size_t *count
                            archive, error));
     qb_metric_set(QB_METRIC_archive_backlog_entries, NULL,
                   (int64_t)qb_journal_backlog(archive->options.journal));
-    if (archive->item_count == 0) return true;
+    if (archive->item_count == 0) {
+        atomic_store(&archive->oldest_us, 0);
+        qb_metric_set(QB_METRIC_archive_lag_us, NULL, 0);
+        return true;
+    }
+    int64_t began_us = qb_clock_mono_us();
+    if (atomic_load(&archive->oldest_us) == 0) /* else it comes again after a failure */
+        atomic_store(&archive->oldest_us, stamp_of_batch(archive));
     enum qb_store_result result = commit_batch(archive, error);
     /* A store that writes rows together finds out late that one has no place; asked again, it
      * writes them one by one and says which. */
@@ -441,7 +482,7 @@ bool qb_archive_batch(struct qb_archive *archive, int64_t wait_us, size_t *count
     if (!is_good(result)) return false;
     if (archive->options.is_journal_apart) QB_TRY(settle(archive, error));
     *count = archive->item_count;
-    qb_metric_add(QB_METRIC_archive_entries_total, NULL, (int64_t)archive->item_count);
+    tell_written(archive, began_us);
     return true;
 }
 

@@ -57,6 +57,10 @@ void qb_archive_free(struct qb_archive **archive);
 QB_MUST_USE bool qb_archive_batch(struct qb_archive *archive, int64_t wait_us, size_t *count,
                                   struct qb_error *error);
 
+/* The ledger's stamp of the oldest entry that was taken and is not written yet; 0: there is none.
+ * Any thread. */
+qb_time_us qb_archive_oldest_us(const struct qb_archive *archive);
+
 /* Calls `between`; for whoever calls qb_archive_batch() in a loop. */
 void qb_archive_tend(struct qb_archive *archive, bool is_due);
 

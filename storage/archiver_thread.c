@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "storage/archiver.h"
 
 #define RETRY_US    (QB_SECOND_US / 2)
@@ -28,6 +29,7 @@ static void *archive_all(void *argument)
         bool is_done = qb_archive_batch(archive, RETRY_US, &count, &error);
         if (!is_done) {
             qb_log(QB_LOG_ERROR, "archive.failed", QB_TEXT("error", error.text));
+            qb_metric_add(QB_METRIC_archive_failures_total, NULL, 1);
             if (atomic_load(&archiver->is_ending)) break; /* the next start goes on */
             qb_clock_sleep_us(RETRY_US);
         }

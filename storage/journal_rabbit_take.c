@@ -12,6 +12,7 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "bidding/entry.h"
 #include "storage/journal_rabbit_parts.h"
 
@@ -146,6 +147,7 @@ static bool connect_shard(struct rabbit_journal *journal, unsigned shard, struct
     in->failures = 0;
     in->is_silent = false;
     in->delivered_us = qb_clock_mono_us();
+    qb_metric_add(QB_METRIC_journal_reader_connects_total, NULL, 1);
     return true;
 }
 

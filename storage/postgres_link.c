@@ -7,6 +7,7 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
+#include "base/metrics.h"
 
 #define RETRY_FIRST_US (100 * QB_MS_US)
 #define RETRY_LAST_US  (5 * QB_SECOND_US)
@@ -21,6 +22,7 @@ struct qb_postgres {
 
 /* The server's own limit for a statement comes before ours for the answer. */
 static const struct {
+    const char *name; /* in metrics */
     const char *connect_seconds;
     const char *unacknowledged_ms;
     const char *setup;
@@ -31,8 +33,8 @@ static const struct {
     "SET statement_timeout = " #statement_ms "; SET idle_in_transaction_session_timeout = 60000; " \
     "SET client_min_messages = warning; SET tcp_keepalives_idle = 5; "                             \
     "SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3; SET tcp_user_timeout = 10000"
-    [QB_POSTGRES_PRIMARY] = {"3", "5000", SETUP(5000), "read-write", 7 * QB_SECOND_US},
-    [QB_POSTGRES_REPLICA] = {"2", "2000", SETUP(1000), "any", 2 * QB_SECOND_US},
+    [QB_POSTGRES_PRIMARY] = {"primary", "3", "5000", SETUP(5000), "read-write", 7 * QB_SECOND_US},
+    [QB_POSTGRES_REPLICA] = {"replica", "2", "2000", SETUP(1000), "any", 2 * QB_SECOND_US},
 };
 
 struct qb_postgres *qb_postgres_new(const char *url, enum qb_postgres_role role,
@@ -196,6 +198,7 @@ static bool connect_now(struct qb_postgres_link *link, struct qb_error *error)
         return false;
     }
     link->connections++;
+    qb_metric_add(QB_METRIC_store_connects_total, limits[role].name, 1);
     (void)PQsetNoticeReceiver(link->connection, ignore_notice, NULL); /* else: standard error */
     return qb_postgres_setup(link, error);
 }

@@ -104,12 +104,13 @@ struct qb_edge_options {
 };
 
 /*
- * A listening socket with SO_REUSEPORT, non-blocking; one per thread on the same port.
+ * A listening socket, non-blocking.
  *
- * port     0: any free one; the one taken is written back
+ * port       0: any free one; the one taken is written back
+ * is_shared  with SO_REUSEPORT: one per thread on the same port
  * returns  the descriptor, or -1 with `error` set ("port 4010 is in use: …")
  */
-int qb_edge_listen(const char *address, uint16_t *port, struct qb_error *error);
+int qb_edge_listen(const char *address, uint16_t *port, bool is_shared, struct qb_error *error);
 
 /* Null with `error` set when libwebsockets cannot start. Several edges are made one after the
  * other, from one thread, before their loops run. */

@@ -149,6 +149,12 @@ const struct qb_peer *qb_http_peer(const struct qb_http_request *request)
     return &request->peer;
 }
 
+bool qb_http_is_local(const struct qb_http_request *request)
+{
+    return request->peer.is_loopback && qb_http_header(request, "forwarded") == NULL &&
+           qb_http_header(request, "x-forwarded-for") == NULL;
+}
+
 bool qb_http_is_websocket(const struct qb_http_request *request)
 {
     return request->head.is_websocket;

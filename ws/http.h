@@ -66,6 +66,9 @@ QB_MUST_USE bool qb_http_cookie(const struct qb_http_request *request, const cha
 const char *qb_http_body(const struct qb_http_request *request, size_t *length);
 const struct qb_peer *qb_http_peer(const struct qb_http_request *request);
 
+/* Whether it comes from this machine, and from nobody behind a proxy on it. */
+bool qb_http_is_local(const struct qb_http_request *request);
+
 /* Whether it is a well-formed WebSocket handshake (GET, version 13, good key, `quickbid.v1` among
  * the subprotocols). Such a request ends in qb_edge_accept() or an error answer. */
 bool qb_http_is_websocket(const struct qb_http_request *request);

@@ -247,7 +247,7 @@ void qb_listener_free(struct qb_listener **listener)
     uv_close((uv_handle_t *)&old->rest, on_closed);
 }
 
-static int bound_socket(const char *address, uint16_t port)
+static int bound_socket(const char *address, uint16_t port, bool is_shared)
 {
     static const int on = 1;
     struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(port)};
@@ -261,7 +261,7 @@ static int bound_socket(const char *address, uint16_t port)
     int fd = socket(is_v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) return -1;
     (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+    if (is_shared) (void)setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
     const struct sockaddr *at = is_v6 ? (const struct sockaddr *)(const void *)&v6
                                       : (const struct sockaddr *)(const void *)&v4;
     socklen_t length = is_v6 ? sizeof v6 : sizeof v4;
@@ -272,16 +272,14 @@ static int bound_socket(const char *address, uint16_t port)
     return -1;
 }
 
-int qb_edge_listen(const char *address, uint16_t *port, struct qb_error *error)
+int qb_edge_listen(const char *address, uint16_t *port, bool is_shared, struct qb_error *error)
 {
     struct sockaddr_storage bound = {0};
     socklen_t length = sizeof bound;
-    int fd = bound_socket(address, *port);
+    int fd = bound_socket(address, *port, is_shared);
 
     if (fd < 0) {
-        (void)qb_error_set(error,
-                           "cannot listen on %s port %u: %s; choose another with --host or "
-                           "--port",
+        (void)qb_error_set(error, "cannot listen on %s port %u: %s; choose another address or port",
                            address, *port, strerror(errno));
         return -1;
     }

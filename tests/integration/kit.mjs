@@ -23,7 +23,7 @@ export async function until(condition, what, deadlineMs = DEADLINE_MS) {
   }
 }
 
-async function freePort() {
+export async function freePort() {
   const probe = createServer();
   probe.listen(0, '127.0.0.1');
   await once(probe, 'listening');

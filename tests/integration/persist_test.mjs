@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { BINARY, until } from './kit.mjs';
+import { BINARY, freePort, until } from './kit.mjs';
 import { Stack } from './stack.mjs';
 
 const HAND = join(dirname(BINARY), 'cluster_hand');
@@ -47,6 +47,7 @@ class Persister {
 
   constructor(settings = {}) {
     const flags = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)]);
+    this.port = settings['persist-port'];
     this.log = '';
     this.process = spawn(BINARY, ['persist', ...flags], { env: environment });
     this.process.stderr.on('data', (bytes) => { this.log += bytes; });
@@ -55,6 +56,20 @@ class Persister {
   }
 
   async logs(event) { await until(() => this.log.includes(`"${event}"`), () => `${event}; the log: ${this.log}`, LONG_MS); }
+
+  // What its probes say: {status, body}; null while nobody answers.
+  async ask(path, options) {
+    try {
+      const answer = await fetch(`http://127.0.0.1:${this.port}${path}`, { ...options, headers: { connection: 'close', ...options?.headers } });
+      return { status: answer.status, body: await answer.text() };
+    } catch {
+      return null;
+    }
+  }
+
+  async status(path) { return (await this.ask(path))?.status; }
+
+  async metric(name) { return Number(new RegExp(`^quickbid_${name} (\\d+)$`, 'm').exec((await this.ask('/metrics')).body)[1]); }
 
   async end(signal) {
     this.process.kill(signal);
@@ -101,17 +116,32 @@ test('it does not start on a database without its migrations', async () => {
 });
 
 test('it waits for queues, and a signal ends that at once', async () => {
-  const persister = new Persister();
+  const persister = new Persister({ 'persist-port': await freePort() });
   const other = new Persister();
   await persister.logs('persist.waiting');
   await other.logs('persist.waiting');
+  assert.equal(await persister.status('/health'), 200, 'it lives');
+  assert.equal(await persister.status('/ready'), 503, 'it reads nothing yet');
   await other.stop();
   await hand('prepare', 1);
   await hand('listings', LOTS);
   await persister.logs('persist.ready');
+  await until(async () => (await persister.status('/ready')) === 200, 'ready');
   await publish(20);
   await expectAll();
   await expectEmptyQueues();
+  assert.equal(await persister.metric('archive_entries_total'), LOTS * 20);
+  assert.equal(await persister.metric('archive_batch_entries_sum'), LOTS * 20);
+  assert(await persister.metric('archive_commit_us_count') > 0, 'batches');
+  assert.equal(await persister.metric('archive_conflicts_total'), 0);
+  assert.equal(await persister.metric('journal_reader_connects_total'), SHARDS);
+  assert.equal((await persister.ask('/metrics', { headers: { 'x-forwarded-for': '192.0.2.1' } })).status, 404, 'for this machine only');
+  assert.equal((await persister.ask('/health', { method: 'POST' })).status, 405);
+  assert.equal(await persister.status('/api/auctions'), 404, 'it serves nothing else');
+  assert.equal((await run(BINARY, ['health', '--port', String(persister.port)])).stderr, '', 'what a container asks');
+  const taken = new Persister({ 'persist-port': persister.port });
+  assert.equal((await taken.exit).code, 1, 'not two on one port');
+  assert.match(taken.log, /cannot listen on .* in use/);
   await persister.stop();
 });
 
@@ -132,16 +162,22 @@ test('killed again and again with all it may hold, it loses nothing and doubles 
 });
 
 test('while Postgres is away it holds nothing, and goes on by itself', async () => {
-  const persister = await Persister.start();
+  const persister = await Persister.start({ 'persist-port': await freePort() });
   await stack.kill('postgres');
   await publish(50);
   await persister.logs('persist.waiting');
+  await until(async () => (await persister.status('/ready')) === 503, 'not ready');
+  assert.equal(await persister.status('/health'), 200, 'but no reason to start it anew');
+  assert(await persister.metric('archive_failures_total') > 0);
   assert.match(persister.log, /"journal.reader_disconnected"/, 'it let go of its messages');
   await pause(5000);
   await publish(50);
+  assert(await persister.metric('archive_lag_us') > 5e6, 'what it could not write grows older');
   await stack.revive('postgres');
   await expectAll();
   await expectEmptyQueues();
+  await until(async () => (await persister.metric('archive_lag_us')) === 0, 'nothing is late');
+  assert.equal(await persister.status('/ready'), 200);
   assert.match(persister.log, /"persist.resumed"/);
   await persister.stop();
 });
