@@ -1,8 +1,10 @@
 #include "app/recovery.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "app/recovery_rebuild.h"
 #include "app/recovery_republish.h"
@@ -39,10 +41,13 @@ struct qb_recovery {
     struct qb_redis_desk *desk;
     uint32_t told_epoch; /* 0: none */
     bool is_told_open;
-    bool is_tested;  /* the broker behaves */
-    int64_t said_us; /* when trouble was logged last */
-    int64_t step_us; /* when the step began */
+    bool is_tested;   /* the broker behaves */
+    int64_t began_us; /* of the first attempt at the one under way; 0: none is */
+    int64_t said_us;  /* when trouble was logged last */
+    int64_t step_us;  /* when the step began */
     const char *step;
+    struct qb_log_field done[2]; /* what it did so far, counted; a null name: nothing */
+    char who[40];                /* process@host, for people */
     int64_t hearers_us; /* when Postgres was told and asked last who hears the bus */
     bool has_heard;     /* what it was told */
 };
@@ -65,16 +70,41 @@ static bool rest(struct qb_recovery *recovery, int64_t wait_us)
     return is_ending;
 }
 
+/* One line a step, at its end: how long it took and what it did. */
 static void begin_step(struct qb_recovery *recovery, const char *step)
 {
     int64_t now_us = qb_clock_mono_us();
 
     if (recovery->step != NULL) {
-        qb_log(QB_LOG_INFO, "recovery.step", QB_TEXT("step", recovery->step),
-               QB_INT("ms", (now_us - recovery->step_us) / QB_MS_US));
+        struct qb_log_field fields[4] = {
+            QB_TEXT("step", recovery->step),
+            QB_INT("ms", (now_us - recovery->step_us) / QB_MS_US),
+        };
+        size_t count = 2;
+        for (size_t i = 0; i < QB_COUNT(recovery->done); i++) {
+            if (recovery->done[i].name != NULL) fields[count++] = recovery->done[i];
+        }
+        qb_log_write(QB_LOG_INFO, "recovery.step", fields, count);
     }
+    (void)memset(recovery->done, 0, sizeof recovery->done);
     recovery->step = step;
     recovery->step_us = now_us;
+    qb_epochs_tell_step(recovery->sql, step, recovery->who);
+}
+
+/* What the row says, for this replica. */
+static void follow(struct qb_recovery *recovery, const struct qb_epoch *epoch)
+{
+    bool is_open = epoch->state == QB_EPOCH_OPEN;
+
+    if (is_open && (!recovery->is_told_open || recovery->told_epoch != epoch->epoch)) {
+        recovery->is_told_open = true;
+        recovery->told_epoch = epoch->epoch;
+        recovery->options.opened(recovery->options.context, epoch);
+    } else if (!is_open && recovery->is_told_open) {
+        recovery->is_told_open = false;
+        recovery->options.suspended(recovery->options.context);
+    }
 }
 
 /* The route is closed, and what was under way has been confirmed or never will count. */
@@ -84,10 +114,14 @@ static bool seal(struct qb_recovery *recovery, uint32_t epoch, struct qb_error *
     bool is_missing = false;
 
     begin_step(recovery, "seal");
+    const struct qb_epoch sealing = {.epoch = epoch, .state = QB_EPOCH_SEALING};
     QB_TRY(qb_epochs_move(recovery->sql, epoch, QB_EPOCH_SEALING, 0, error));
+    follow(recovery, &sealing); /* the others read it in the row */
     QB_TRY(qb_journal_rabbit_find(journal, &is_missing, error));
     if (is_missing) QB_TRY(qb_journal_rabbit_prepare(journal, epoch, error));
     QB_TRY(qb_journal_rabbit_seal(journal, epoch, error));
+    recovery->done[0] = QB_INT("shards", journal->shards);
+    recovery->done[1] = QB_INT("is_queue_missing", is_missing);
     begin_step(recovery, "wait");
     if (rest(recovery, SEAL_WAIT_US)) return qb_error_set(error, "this replica ends");
     if (!is_missing) return true;
@@ -101,7 +135,7 @@ static bool seal(struct qb_recovery *recovery, uint32_t epoch, struct qb_error *
     };
     QB_TRY(qb_redis_desk_wait(recovery->desk, REDIS_WAIT_US, error));
     QB_TRY(qb_republish_run(&republish, error));
-    qb_log(QB_LOG_INFO, "recovery.republished", QB_INT("entries", republish.entries));
+    recovery->done[0] = QB_INT("entries", republish.entries);
     return true;
 }
 
@@ -132,8 +166,16 @@ static bool await_marker(struct qb_recovery *recovery, uint32_t epoch, unsigned 
 static bool drain(struct qb_recovery *recovery, uint32_t epoch, struct qb_error *error)
 {
     const struct qb_journal_rabbit_options *journal = &recovery->options.cluster->journal;
+    struct qb_journal_rabbit_seen seen;
+    int64_t messages = 0;
 
     begin_step(recovery, "mark");
+    QB_TRY(qb_journal_rabbit_look(journal, &seen, error));
+    for (unsigned shard = 0; shard < journal->shards; shard++) {
+        messages += seen.queues[shard].messages;
+    }
+    recovery->done[0] = QB_INT("shards", journal->shards);
+    recovery->done[1] = QB_INT("messages_before", messages);
     QB_TRY(qb_journal_rabbit_mark(journal, epoch, 1, error));
     QB_TRY(await_marker(recovery, epoch, 1, error));
     /* What a lost reader held may come back behind the first marker, never behind the second. */
@@ -141,6 +183,7 @@ static bool drain(struct qb_recovery *recovery, uint32_t epoch, struct qb_error 
     QB_TRY(qb_journal_rabbit_mark(journal, epoch, 2, error));
     begin_step(recovery, "drain");
     QB_TRY(await_marker(recovery, epoch, 2, error));
+    recovery->done[0] = QB_INT("shards", journal->shards);
     return qb_epochs_move(recovery->sql, epoch, QB_EPOCH_REBUILDING, 0, error);
 }
 
@@ -158,8 +201,8 @@ static bool open_next(struct qb_recovery *recovery, uint32_t epoch, struct qb_er
     begin_step(recovery, "rebuild");
     QB_TRY(qb_redis_desk_wait(recovery->desk, REDIS_WAIT_US, error));
     QB_TRY(qb_rebuild_run(&rebuild, error));
-    qb_log(QB_LOG_INFO, "recovery.rebuilt", QB_INT("auctions", rebuild.auctions),
-           QB_INT("entries", rebuild.entries));
+    recovery->done[0] = QB_INT("auctions", rebuild.auctions);
+    recovery->done[1] = QB_INT("entries", rebuild.entries);
     begin_step(recovery, "open");
     QB_TRY(qb_epochs_move(recovery->sql, epoch + 1, QB_EPOCH_OPENING, 0, error));
     QB_TRY(qb_journal_rabbit_prepare(&cluster->journal, epoch + 1, error));
@@ -167,6 +210,8 @@ static bool open_next(struct qb_recovery *recovery, uint32_t epoch, struct qb_er
         QB_TRY(qb_redis_desk_open(recovery->desk, i, epoch + 1, error));
     }
     QB_TRY(qb_rebuild_now_us(&rebuild, &opened_us, error));
+    recovery->done[0] = QB_INT("shards", cluster->redis.count);
+    recovery->done[1] = QB_INT("epoch", epoch + 1);
     return qb_epochs_move(recovery->sql, epoch + 1, QB_EPOCH_OPEN, opened_us, error);
 }
 
@@ -175,7 +220,7 @@ static bool run_steps(struct qb_recovery *recovery, const struct qb_epoch *found
                       struct qb_error *error)
 {
     if (!recovery->is_tested) {
-        begin_step(recovery, "test the broker");
+        begin_step(recovery, "self-test");
         QB_TRY(qb_journal_rabbit_self_test(&recovery->options.cluster->journal, error));
         recovery->is_tested = true;
     }
@@ -246,7 +291,6 @@ static void lead(struct qb_recovery *recovery)
     struct qb_epoch found;
     const char *why = "the epoch is not open";
     bool is_leader = false;
-    int64_t began_us = qb_clock_mono_us();
 
     if (!qb_epochs_lead(recovery->sql, &is_leader, &error) || !is_leader) return;
     /* Nobody looks while it leads, and bidding is suspended everywhere: clients stay where they
@@ -260,36 +304,24 @@ static void lead(struct qb_recovery *recovery)
                QB_TEXT("why", why));
         qb_metric_set(QB_METRIC_recovery_leading, NULL, 1);
         recovery->step = NULL;
+        if (recovery->began_us == 0) recovery->began_us = qb_clock_mono_us();
         bool is_done = run_steps(recovery, &found, &error);
         if (is_done) begin_step(recovery, NULL);
-        int64_t took_us = qb_clock_mono_us() - began_us;
+        int64_t took_us = qb_clock_mono_us() - recovery->began_us;
         qb_metric_set(QB_METRIC_recovery_leading, NULL, 0);
         if (is_done) {
+            recovery->began_us = 0;
             qb_metric_observe(QB_METRIC_recovery_seconds, took_us);
             qb_metric_add(QB_METRIC_recoveries_total, NULL, 1);
             qb_log(QB_LOG_WARNING, "recovery.done", QB_INT("epoch", found.epoch + 1),
                    QB_INT("ms", took_us / QB_MS_US));
         } else {
             complain(recovery, recovery->step != NULL ? recovery->step : "begin", &error);
+            qb_epochs_tell_step(recovery->sql, NULL, recovery->who);
         }
     }
     bool is_free = qb_epochs_resign(recovery->sql, &error);
     if (!is_free) complain(recovery, "resign", &error); /* its session ends some time */
-}
-
-/* What the row says, for this replica. */
-static void follow(struct qb_recovery *recovery, const struct qb_epoch *epoch)
-{
-    bool is_open = epoch->state == QB_EPOCH_OPEN;
-
-    if (is_open && (!recovery->is_told_open || recovery->told_epoch != epoch->epoch)) {
-        recovery->is_told_open = true;
-        recovery->told_epoch = epoch->epoch;
-        recovery->options.opened(recovery->options.context, epoch);
-    } else if (!is_open && recovery->is_told_open) {
-        recovery->is_told_open = false;
-        recovery->options.suspended(recovery->options.context);
-    }
 }
 
 static bool connect(struct qb_recovery *recovery, struct qb_error *error)
@@ -321,11 +353,22 @@ static void *run(void *argument)
         }
         look_for_hearers(recovery);
         follow(recovery, &epoch);
-        if (!is_asked_for(recovery, epoch.epoch, &why) && epoch.state == QB_EPOCH_OPEN) continue;
+        if (!is_asked_for(recovery, epoch.epoch, &why) && epoch.state == QB_EPOCH_OPEN) {
+            recovery->began_us = 0; /* another one led it to its end */
+            continue;
+        }
         lead(recovery);
         wait_us = 50 * QB_MS_US;
     }
     return NULL;
+}
+
+static void name_process(char *name, size_t room)
+{
+    char host[25] = "?"; /* a longer one is cut */
+
+    if (gethostname(host, sizeof host - 1) != 0) (void)memcpy(host, "?", 2);
+    (void)snprintf(name, room, "%d@%s", (int)getpid(), host);
 }
 
 struct qb_recovery *qb_recovery_new(const struct qb_recovery_options *options)
@@ -335,6 +378,7 @@ struct qb_recovery *qb_recovery_new(const struct qb_recovery_options *options)
 
     QB_ASSERT(recovery != NULL);
     recovery->options = *options;
+    name_process(recovery->who, sizeof recovery->who);
     (void)pthread_mutex_init(&recovery->lock, NULL);
     (void)pthread_condattr_init(&attributes);
     (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);

@@ -106,6 +106,7 @@ unsigned qb_redis_desk_shards(const struct qb_redis_desk *desk)
 
 bool qb_redis_desk_wait(struct qb_redis_desk *desk, int64_t timeout_us, struct qb_error *error)
 {
+    qb_loop_settle(desk->loop); /* what broke since the last call is noticed first */
     if (!qb_loop_wait(desk->loop, &desk->is_all_up, qb_clock_mono_us() + timeout_us)) {
         return qb_error_set(error, "Redis: %s", desk->why[0] != '\0' ? desk->why : "no connection");
     }
@@ -151,12 +152,17 @@ bool qb_redis_desk_settle(struct qb_redis_desk *desk, struct qb_error *error)
     return is_good;
 }
 
-bool qb_redis_desk_ask(struct qb_redis_desk *desk, unsigned shard, struct qb_words *words,
-                       qb_redis_answer *answer, void *context, struct qb_error *error)
+void qb_redis_desk_listen(struct qb_redis_desk *desk, qb_redis_answer *answer, void *context)
 {
     QB_ASSERT(desk->under_way == 0);
     desk->answer = answer;
     desk->answer_context = context;
+}
+
+bool qb_redis_desk_ask(struct qb_redis_desk *desk, unsigned shard, struct qb_words *words,
+                       qb_redis_answer *answer, void *context, struct qb_error *error)
+{
+    qb_redis_desk_listen(desk, answer, context);
     qb_redis_desk_send(desk, shard, words);
     bool is_good = qb_redis_desk_settle(desk, error);
     desk->answer = NULL;

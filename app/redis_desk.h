@@ -40,6 +40,8 @@ QB_MUST_USE bool qb_redis_desk_ask(struct qb_redis_desk *desk, unsigned shard,
  * and says whether all were carried out. */
 void qb_redis_desk_send(struct qb_redis_desk *desk, unsigned shard, struct qb_words *words);
 QB_MUST_USE bool qb_redis_desk_settle(struct qb_redis_desk *desk, struct qb_error *error);
+/* Who gets the replies to what is sent from now on, in order of each shard; null: nobody. */
+void qb_redis_desk_listen(struct qb_redis_desk *desk, qb_redis_answer *answer, void *context);
 
 /* Opens `epoch` on a shard (ledger_redis_open.h). */
 QB_MUST_USE bool qb_redis_desk_open(struct qb_redis_desk *desk, unsigned shard, uint32_t epoch,

@@ -5,9 +5,6 @@
 #include "base/assert.h"
 #include "base/attributes.h"
 
-/* The lock's number says whose it is to who looks at pg_locks. */
-#define LEADER_LOCK "1364344399"
-
 /* Each state's name, and from which one it is reached. */
 static const struct {
     const char *name;
@@ -84,15 +81,34 @@ static bool ask_lock(struct qb_sql_link *link, const char *sql, bool *answer,
 
 bool qb_epochs_lead(struct qb_sql_link *link, bool *is_leader, struct qb_error *error)
 {
-    return ask_lock(link, "SELECT CAST(pg_try_advisory_lock(" LEADER_LOCK ") AS integer)",
+    return ask_lock(link, "SELECT CAST(pg_try_advisory_lock(" QB_EPOCHS_LEADER_LOCK ") AS integer)",
                     is_leader, error);
 }
 
 bool qb_epochs_resign(struct qb_sql_link *link, struct qb_error *error)
 {
     bool was_leader = false;
-    return ask_lock(link, "SELECT CAST(pg_advisory_unlock(" LEADER_LOCK ") AS integer)",
+    return ask_lock(link, "SELECT CAST(pg_advisory_unlock(" QB_EPOCHS_LEADER_LOCK ") AS integer)",
                     &was_leader, error);
+}
+
+void qb_epochs_tell_step(struct qb_sql_link *link, const char *step, const char *who)
+{
+    /* 63 bytes are what Postgres keeps of it. */
+    static const char tell[] =
+        "SELECT set_config('application_name', left('" QB_EPOCHS_STEP_WORDS "' || "
+        "CAST(CAST(EXTRACT(EPOCH FROM clock_timestamp()) AS bigint) AS text) || ' ' || ?1 || ' ' "
+        "|| ?2, 63), false)";
+    static const char end[] = "SELECT set_config('application_name', 'quickbid', false)";
+    struct qb_statement *query = qb_sql(link, step != NULL ? tell : end);
+    struct qb_error ignored;
+
+    if (step != NULL) {
+        qb_bind_text(query, 1, step);
+        qb_bind_text(query, 2, who);
+    }
+    (void)qb_step(query, &ignored);
+    qb_sql_end(query);
 }
 
 static bool run(struct qb_sql_link *link, struct qb_statement *statement, const char *unchanged,
@@ -111,9 +127,10 @@ bool qb_epochs_move(struct qb_sql_link *link, uint32_t epoch, enum qb_epoch_stat
 {
     /* A session that broke and came back holds no lock: it leads no longer. */
     struct qb_statement *move = qb_sql(
-        link, "UPDATE recovery SET epoch = ?1, state = ?2, opened_us = ?3 WHERE epoch = ?4 AND "
-              "state IN (?5, ?6, ?2) AND EXISTS (SELECT 1 FROM pg_locks WHERE locktype = "
-              "'advisory' AND objid = " LEADER_LOCK " AND pid = pg_backend_pid() AND granted)");
+        link,
+        "UPDATE recovery SET epoch = ?1, state = ?2, opened_us = ?3 WHERE epoch = ?4 AND "
+        "state IN (?5, ?6, ?2) AND EXISTS (SELECT 1 FROM pg_locks WHERE locktype = "
+        "'advisory' AND objid = " QB_EPOCHS_LEADER_LOCK " AND pid = pg_backend_pid() AND granted)");
 
     QB_ASSERT(to < QB_EPOCH_STATES);
     qb_bind_int(move, 1, epoch);

@@ -49,6 +49,17 @@ QB_MUST_USE bool qb_epochs_share(struct qb_sql_link *link, uint32_t *epoch_least
 QB_MUST_USE bool qb_epochs_lead(struct qb_sql_link *link, bool *is_leader, struct qb_error *error);
 QB_MUST_USE bool qb_epochs_resign(struct qb_sql_link *link, struct qb_error *error);
 
+/* The lock's number says whose it is to who looks at pg_locks. */
+#define QB_EPOCHS_LEADER_LOCK "1364344399"
+
+/*
+ * Tells whoever looks which step this session leads: its application_name becomes
+ * QB_EPOCHS_STEP_WORDS, the second by Postgres's clock, `step` (one word) and `who`. Null: none. It
+ * is no harm if that fails, and it is gone with the session.
+ */
+#define QB_EPOCHS_STEP_WORDS "quickbid recovery "
+void qb_epochs_tell_step(struct qb_sql_link *link, const char *step, const char *who);
+
 /* By the leader: from one of the states before it to `to`. OPENING is of epoch + 1; `opened_us` is
  * for OPEN. False with `error` set also when somebody else has moved it, or leads. */
 QB_MUST_USE bool qb_epochs_move(struct qb_sql_link *link, uint32_t epoch, enum qb_epoch_state to,

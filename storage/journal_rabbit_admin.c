@@ -241,20 +241,20 @@ bool qb_journal_rabbit_put(const struct qb_journal_rabbit_options *options, unsi
     return is_done;
 }
 
-bool qb_journal_rabbit_find(const struct qb_journal_rabbit_options *options, bool *is_missing,
-                            struct qb_error *error)
+bool qb_journal_rabbit_look(const struct qb_journal_rabbit_options *options,
+                            struct qb_journal_rabbit_seen *seen, struct qb_error *error)
 {
     struct qb_rabbit *rabbit = connect_new(options, error);
     bool is_asked = rabbit != NULL;
+    char name[NAME_BYTES];
 
-    *is_missing = false;
+    *seen = (struct qb_journal_rabbit_seen){0};
     for (unsigned shard = 0; is_asked && shard < options->shards; shard++) {
-        struct qb_rabbit_count count;
-        char name[NAME_BYTES];
         qb_journal_rabbit_queue_name(options->prefix, shard, name);
-        is_asked = qb_rabbit_count(rabbit, name, &count, error);
-        if (count.is_missing) *is_missing = true;
+        is_asked = qb_rabbit_count(rabbit, name, &seen->queues[shard], error);
     }
+    dead_name(options->prefix, name);
+    is_asked = is_asked && qb_rabbit_count(rabbit, name, &seen->dead, error);
     qb_rabbit_free(&rabbit);
     return is_asked;
 }
@@ -273,6 +273,19 @@ bool qb_journal_rabbit_is_empty(const struct qb_journal_rabbit_options *options,
     if (!is_asked) return false;
     if (found.is_missing) return qb_error_set(error, "RabbitMQ: the queue %s is missing", name);
     *is_empty = found.messages == 0;
+    return true;
+}
+
+bool qb_journal_rabbit_find(const struct qb_journal_rabbit_options *options, bool *is_missing,
+                            struct qb_error *error)
+{
+    struct qb_journal_rabbit_seen seen;
+
+    *is_missing = false;
+    QB_TRY(qb_journal_rabbit_look(options, &seen, error));
+    for (unsigned shard = 0; shard < options->shards; shard++) {
+        if (seen.queues[shard].is_missing) *is_missing = true;
+    }
     return true;
 }
 

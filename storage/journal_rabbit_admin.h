@@ -7,6 +7,7 @@
 #pragma once
 
 #include "storage/journal_rabbit.h"
+#include "storage/rabbit.h"
 
 /* Creates exchange, queues and dead letters' queue where they are missing, and opens the routes of
  * `epoch`. False also when one is there with other arguments; `error` says what to change. */
@@ -37,6 +38,15 @@ QB_MUST_USE bool qb_journal_rabbit_find(const struct qb_journal_rabbit_options *
  * missing, or the broker cannot be asked. */
 QB_MUST_USE bool qb_journal_rabbit_is_empty(const struct qb_journal_rabbit_options *options,
                                             unsigned shard, bool *is_empty, struct qb_error *error);
+
+/* What is in the queues, and in that of dead letters. Passive: makes nothing. */
+struct qb_journal_rabbit_seen {
+    struct qb_rabbit_count queues[QB_JOURNAL_RABBIT_SHARDS_MAX];
+    struct qb_rabbit_count dead;
+};
+QB_MUST_USE bool qb_journal_rabbit_look(const struct qb_journal_rabbit_options *options,
+                                        struct qb_journal_rabbit_seen *seen,
+                                        struct qb_error *error);
 
 /*
  * P0's self-test, on a queue of its own with the arguments of the real ones: what is published is
