@@ -7,6 +7,7 @@
 
 #include "app/cases.h"
 #include "app/docs.h"
+#include "app/explain.h"
 #include "app/health.h"
 #include "app/migrate_command.h"
 #include "app/persist.h"
@@ -62,6 +63,8 @@ static const struct command {
      "Print generated docs: settings, metrics, protocol, refusals, closes, routes, openapi, "
      "asyncapi."},
     {NEEDED, "persist", NULL, qb_persist, "Write confirmed entries to Postgres (cluster)."},
+    {NEEDED, "recover", "--explain", qb_explain_command,
+     "Say where a cluster and its recovery stand, and what to do; changes nothing."},
     {ANY, "version", NULL, version, "Print the version."},
 };
 
@@ -89,7 +92,7 @@ static void usage(FILE *out)
         out, "quickbid: a real-time bidding server\n\nquickbid COMMAND [--SETTING VALUE]…\n\n");
     for (size_t i = 0; i < QB_COUNT(commands); i++) {
         const char *argument = commands[i].argument != NULL ? commands[i].argument : "";
-        (void)fprintf(out, "  %-9s %-8s %s\n", commands[i].name, argument, commands[i].help);
+        (void)fprintf(out, "  %-9s %-9s %s\n", commands[i].name, argument, commands[i].help);
     }
     (void)fprintf(out, "\nSettings, as flags or in the environment (--data-dir is "
                        "QUICKBID_DATA_DIR; PORT is honoured too):\n");
