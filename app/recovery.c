@@ -42,6 +42,8 @@ struct qb_recovery {
     uint32_t told_epoch; /* 0: none */
     bool is_told_open;
     bool is_tested;   /* the broker behaves */
+    bool is_unfit;    /* it does not: this replica takes no bids */
+    int64_t test_us;  /* when to test it again */
     int64_t began_us; /* of the first attempt at the one under way; 0: none is */
     int64_t said_us;  /* when trouble was logged last */
     int64_t step_us;  /* when the step began */
@@ -95,7 +97,7 @@ static void begin_step(struct qb_recovery *recovery, const char *step)
 /* What the row says, for this replica. */
 static void follow(struct qb_recovery *recovery, const struct qb_epoch *epoch)
 {
-    bool is_open = epoch->state == QB_EPOCH_OPEN;
+    bool is_open = epoch->state == QB_EPOCH_OPEN && !recovery->is_unfit;
 
     if (is_open && (!recovery->is_told_open || recovery->told_epoch != epoch->epoch)) {
         recovery->is_told_open = true;
@@ -215,14 +217,46 @@ static bool open_next(struct qb_recovery *recovery, uint32_t epoch, struct qb_er
     return qb_epochs_move(recovery->sql, epoch + 1, QB_EPOCH_OPEN, opened_us, error);
 }
 
+static void complain(struct qb_recovery *recovery, const char *what, const struct qb_error *error)
+{
+    int64_t now_us = qb_clock_mono_us();
+
+    if (now_us - recovery->said_us < SAY_AGAIN_US) return;
+    recovery->said_us = now_us;
+    qb_log(QB_LOG_ERROR, "recovery.failed", QB_TEXT("step", what), QB_TEXT("error", error->text));
+}
+
+/* P0: the broker keeps what the journal rests on, which a setting or a version may change. */
+static bool test_broker(struct qb_recovery *recovery, struct qb_error *error)
+{
+    int64_t began_us = qb_clock_mono_us();
+
+    recovery->is_tested = qb_journal_rabbit_self_test(&recovery->options.cluster->journal,
+                                                      &recovery->is_unfit, error);
+    recovery->test_us = qb_clock_mono_us() + AGAIN_US;
+    if (recovery->is_tested)
+        qb_log(QB_LOG_INFO, "journal.tested",
+               QB_INT("ms", (qb_clock_mono_us() - began_us) / QB_MS_US));
+    return recovery->is_tested;
+}
+
+/* Once a start, before any bid is taken. A broker that is away is no reason not to show auctions:
+ * the breaker refuses bids until it is there, and then it is tested. */
+static void test_at_start(struct qb_recovery *recovery)
+{
+    struct qb_error error = {""};
+
+    if (recovery->is_tested || qb_clock_mono_us() < recovery->test_us) return;
+    if (!test_broker(recovery, &error)) complain(recovery, "self-test", &error);
+}
+
 /* From the top, or from where a leader before us got to. */
 static bool run_steps(struct qb_recovery *recovery, const struct qb_epoch *found,
                       struct qb_error *error)
 {
     if (!recovery->is_tested) {
         begin_step(recovery, "self-test");
-        QB_TRY(qb_journal_rabbit_self_test(&recovery->options.cluster->journal, error));
-        recovery->is_tested = true;
+        QB_TRY(test_broker(recovery, error));
     }
     if (recovery->desk == NULL) {
         recovery->desk =
@@ -237,15 +271,6 @@ static bool run_steps(struct qb_recovery *recovery, const struct qb_epoch *found
         QB_TRY(drain(recovery, found->epoch, error));
     }
     return open_next(recovery, found->epoch, error);
-}
-
-static void complain(struct qb_recovery *recovery, const char *what, const struct qb_error *error)
-{
-    int64_t now_us = qb_clock_mono_us();
-
-    if (now_us - recovery->said_us < SAY_AGAIN_US) return;
-    recovery->said_us = now_us;
-    qb_log(QB_LOG_ERROR, "recovery.failed", QB_TEXT("step", what), QB_TEXT("error", error->text));
 }
 
 /* Whether somebody asked for a recovery of this very epoch; of an older one it has been. */
@@ -352,6 +377,7 @@ static void *run(void *argument)
             continue;
         }
         look_for_hearers(recovery);
+        test_at_start(recovery);
         follow(recovery, &epoch);
         if (!is_asked_for(recovery, epoch.epoch, &why) && epoch.state == QB_EPOCH_OPEN) {
             recovery->began_us = 0; /* another one led it to its end */

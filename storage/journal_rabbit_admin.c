@@ -16,8 +16,7 @@
 #define SETTLE_US   (2 * QB_SECOND_US)
 #define ANSWER_US   (5 * QB_SECOND_US) /* for a confirm or a delivery */
 
-/* Any of the addresses will do. */
-static bool connect_any(struct qb_rabbit *rabbit, struct qb_error *error)
+bool qb_journal_rabbit_connect_any(struct qb_rabbit *rabbit, struct qb_error *error)
 {
     for (int i = 0; i < QB_RABBIT_ADDRESSES_MAX; i++) {
         if (qb_rabbit_connect(rabbit, error)) return true;
@@ -25,8 +24,8 @@ static bool connect_any(struct qb_rabbit *rabbit, struct qb_error *error)
     return false;
 }
 
-static struct qb_rabbit *connect_new(const struct qb_journal_rabbit_options *options,
-                                     struct qb_error *error)
+struct qb_rabbit *qb_journal_rabbit_connect(const struct qb_journal_rabbit_options *options,
+                                            struct qb_error *error)
 {
     const struct qb_rabbit_options connection = {.urls = options->urls,
                                                  .ca_file = options->ca_file,
@@ -34,7 +33,7 @@ static struct qb_rabbit *connect_new(const struct qb_journal_rabbit_options *opt
                                                  .heartbeat_s = HEARTBEAT_S};
     struct qb_rabbit *rabbit = qb_rabbit_new(&connection, error);
 
-    if (rabbit != NULL && !connect_any(rabbit, error)) qb_rabbit_free(&rabbit);
+    if (rabbit != NULL && !qb_journal_rabbit_connect_any(rabbit, error)) qb_rabbit_free(&rabbit);
     return rabbit;
 }
 
@@ -61,7 +60,8 @@ static bool declare(struct qb_rabbit *rabbit, const struct qb_journal_rabbit_opt
 
     dead_name(options->prefix, dead);
     const struct qb_rabbit_queue end = {.name = dead};
-    const struct qb_rabbit_queue queue = {name, dead, options->queue_messages_max};
+    const struct qb_rabbit_queue queue = {
+        .name = name, .dead_letters_to = dead, .messages_max = options->queue_messages_max};
     if (!qb_rabbit_queue(rabbit, &end, error)) return advise(dead, error);
     return qb_rabbit_queue(rabbit, &queue, error) || advise(name, error);
 }
@@ -87,7 +87,7 @@ static bool route(struct qb_rabbit *rabbit, const struct qb_journal_rabbit_optio
 static bool serves(const struct qb_journal_rabbit_options *options, const char *queue,
                    struct qb_error *error)
 {
-    struct qb_rabbit *rabbit = connect_new(options, error);
+    struct qb_rabbit *rabbit = qb_journal_rabbit_connect(options, error);
     bool is_connected = rabbit != NULL;
     bool is_good = is_connected && qb_rabbit_consume(rabbit, queue, 1, error);
 
@@ -126,7 +126,7 @@ static bool prepare(struct qb_rabbit *rabbit, const struct qb_journal_rabbit_opt
 bool qb_journal_rabbit_prepare(const struct qb_journal_rabbit_options *options, uint32_t epoch,
                                struct qb_error *error)
 {
-    struct qb_rabbit *rabbit = connect_new(options, error);
+    struct qb_rabbit *rabbit = qb_journal_rabbit_connect(options, error);
     bool is_done = rabbit != NULL && prepare(rabbit, options, epoch, error);
 
     qb_rabbit_free(&rabbit);
@@ -136,15 +136,15 @@ bool qb_journal_rabbit_prepare(const struct qb_journal_rabbit_options *options, 
 bool qb_journal_rabbit_seal(const struct qb_journal_rabbit_options *options, uint32_t epoch,
                             struct qb_error *error)
 {
-    struct qb_rabbit *rabbit = connect_new(options, error);
+    struct qb_rabbit *rabbit = qb_journal_rabbit_connect(options, error);
     bool is_done = rabbit != NULL && route(rabbit, options, epoch, false, error);
 
     qb_rabbit_free(&rabbit);
     return is_done;
 }
 
-/* The next event, skipping none; NOTHING: it did not come in time. */
-static bool await(struct qb_rabbit *rabbit, struct qb_rabbit_event *event, struct qb_error *error)
+bool qb_journal_rabbit_await(struct qb_rabbit *rabbit, struct qb_rabbit_event *event,
+                             struct qb_error *error)
 {
     int64_t until_us = qb_clock_mono_us() + ANSWER_US;
 
@@ -156,10 +156,9 @@ static bool await(struct qb_rabbit *rabbit, struct qb_rabbit_event *event, struc
     return true;
 }
 
-/* Publishes past the routes and waits for the answer: `*seen` is the last event of it. */
-static bool publish(struct qb_rabbit *rabbit, const char *queue, const uint8_t *bytes,
-                    size_t length, bool *is_returned, struct qb_rabbit_event *seen,
-                    struct qb_error *error)
+bool qb_journal_rabbit_publish_one(struct qb_rabbit *rabbit, const char *queue,
+                                   const uint8_t *bytes, size_t length, bool *is_returned,
+                                   struct qb_rabbit_event *seen, struct qb_error *error)
 {
     const struct qb_rabbit_message message = {"", queue, 1, bytes, length};
     uint64_t tag = 0;
@@ -167,7 +166,7 @@ static bool publish(struct qb_rabbit *rabbit, const char *queue, const uint8_t *
     *is_returned = false;
     QB_TRY(qb_rabbit_publish(rabbit, &message, &tag, error));
     do {
-        QB_TRY(await(rabbit, seen, error));
+        QB_TRY(qb_journal_rabbit_await(rabbit, seen, error));
         if (seen->kind == QB_RABBIT_RETURNED) *is_returned = true;
     } while (seen->kind != QB_RABBIT_NOTHING && seen->kind != QB_RABBIT_CONFIRMED &&
              seen->kind != QB_RABBIT_NACKED);
@@ -180,7 +179,7 @@ static bool publish_confirmed(struct qb_rabbit *rabbit, const char *queue, const
     struct qb_rabbit_event seen;
     bool is_returned = false;
 
-    QB_TRY(publish(rabbit, queue, bytes, length, &is_returned, &seen, error));
+    QB_TRY(qb_journal_rabbit_publish_one(rabbit, queue, bytes, length, &is_returned, &seen, error));
     if (is_returned) return qb_error_set(error, "queue %s is missing", queue);
     if (seen.kind == QB_RABBIT_CONFIRMED) return true;
     return qb_error_set(error, "RabbitMQ %s a message to %s",
@@ -206,7 +205,7 @@ static bool mark(struct qb_rabbit *rabbit, const struct qb_journal_rabbit_option
 bool qb_journal_rabbit_mark(const struct qb_journal_rabbit_options *options, uint32_t epoch,
                             unsigned number, struct qb_error *error)
 {
-    struct qb_rabbit *rabbit = connect_new(options, error);
+    struct qb_rabbit *rabbit = qb_journal_rabbit_connect(options, error);
     bool is_done = rabbit != NULL && mark(rabbit, options, epoch, number, error);
 
     qb_rabbit_free(&rabbit);
@@ -233,7 +232,7 @@ bool qb_journal_rabbit_put(const struct qb_journal_rabbit_options *options, unsi
         length += qb_journal_message_entry(&items[i], &bytes[length]);
     }
     qb_journal_rabbit_queue_name(options->prefix, shard, queue);
-    struct qb_rabbit *rabbit = connect_new(options, error);
+    struct qb_rabbit *rabbit = qb_journal_rabbit_connect(options, error);
     bool is_done = rabbit != NULL && qb_rabbit_confirms(rabbit, error) &&
                    publish_confirmed(rabbit, queue, bytes, length, error);
     qb_rabbit_free(&rabbit);
@@ -244,7 +243,7 @@ bool qb_journal_rabbit_put(const struct qb_journal_rabbit_options *options, unsi
 bool qb_journal_rabbit_look(const struct qb_journal_rabbit_options *options,
                             struct qb_journal_rabbit_seen *seen, struct qb_error *error)
 {
-    struct qb_rabbit *rabbit = connect_new(options, error);
+    struct qb_rabbit *rabbit = qb_journal_rabbit_connect(options, error);
     bool is_asked = rabbit != NULL;
     char name[NAME_BYTES];
 
@@ -262,7 +261,7 @@ bool qb_journal_rabbit_look(const struct qb_journal_rabbit_options *options,
 bool qb_journal_rabbit_is_empty(const struct qb_journal_rabbit_options *options, unsigned shard,
                                 bool *is_empty, struct qb_error *error)
 {
-    struct qb_rabbit *rabbit = connect_new(options, error);
+    struct qb_rabbit *rabbit = qb_journal_rabbit_connect(options, error);
     struct qb_rabbit_count found = {0};
     char name[NAME_BYTES];
 
@@ -289,69 +288,10 @@ bool qb_journal_rabbit_find(const struct qb_journal_rabbit_options *options, boo
     return true;
 }
 
-static bool expect_delivery(struct qb_rabbit *rabbit, const char *queue, const uint8_t *bytes,
-                            size_t length, const char *otherwise, struct qb_error *error)
-{
-    struct qb_rabbit_event event;
-
-    QB_TRY(qb_rabbit_consume(rabbit, queue, 10, error) && await(rabbit, &event, error));
-    bool is_it = event.kind == QB_RABBIT_DELIVERED && event.length == length &&
-                 memcmp(event.bytes, bytes, length) == 0;
-    return is_it || qb_error_set(error, "%s", otherwise);
-}
-
-/* Takes the message and loses the connection twice: what then comes no more, was discarded. */
-static bool test_queue(struct qb_rabbit *rabbit, const char *queue, struct qb_error *error)
-{
-    static const uint8_t bytes[] = "quickbid";
-    struct qb_rabbit_event seen;
-    bool is_returned = false;
-    char nowhere[NAME_BYTES + 8];
-
-    (void)snprintf(nowhere, sizeof nowhere, "%s.none", queue);
-    QB_TRY(qb_rabbit_confirms(rabbit, error));
-    QB_TRY(publish(rabbit, nowhere, bytes, sizeof bytes, &is_returned, &seen, error));
-    if (!is_returned)
-        return qb_error_set(error, "RabbitMQ does not return what it cannot route; connect to it "
-                                   "directly, without a proxy that changes messages");
-    QB_TRY(publish_confirmed(rabbit, queue, bytes, sizeof bytes, error));
-    for (int i = 0; i < 2; i++) {
-        QB_TRY(expect_delivery(rabbit, queue, bytes, sizeof bytes,
-                               "RabbitMQ discards a message whose consumer's connection broke: "
-                               "remove every policy that sets delivery-limit or message-ttl, "
-                               "or use another version",
-                               error));
-        qb_rabbit_cut(rabbit);
-        QB_TRY(connect_any(rabbit, error));
-    }
-    return expect_delivery(rabbit, queue, bytes, sizeof bytes,
-                           "RabbitMQ discards a message after two lost connections: remove every "
-                           "policy that sets delivery-limit",
-                           error);
-}
-
-bool qb_journal_rabbit_self_test(const struct qb_journal_rabbit_options *options,
-                                 struct qb_error *error)
-{
-    struct qb_rabbit *rabbit = connect_new(options, error);
-    struct qb_error ignored;
-    char id[QB_ID_TEXT_BYTES];
-    char queue[NAME_BYTES];
-
-    if (rabbit == NULL) return false;
-    qb_id_text(qb_id_new(), id);
-    (void)snprintf(queue, sizeof queue, "%s.test.%s", options->prefix, id);
-    bool is_good = declare(rabbit, options, queue, error) && test_queue(rabbit, queue, error);
-    bool is_there = qb_rabbit_is_connected(rabbit) || connect_any(rabbit, &ignored);
-    if (is_there) (void)!qb_rabbit_remove(rabbit, QB_RABBIT_QUEUE, queue, &ignored);
-    qb_rabbit_free(&rabbit);
-    return is_good || qb_error_wrap(error, "self-test of the journal");
-}
-
 bool qb_journal_rabbit_remove(const struct qb_journal_rabbit_options *options,
                               struct qb_error *error)
 {
-    struct qb_rabbit *rabbit = connect_new(options, error);
+    struct qb_rabbit *rabbit = qb_journal_rabbit_connect(options, error);
     char name[NAME_BYTES];
     bool is_done = rabbit != NULL;
 

@@ -50,11 +50,13 @@ QB_MUST_USE bool qb_journal_rabbit_look(const struct qb_journal_rabbit_options *
 
 /*
  * P0's self-test, on a queue of its own with the arguments of the real ones: what is published is
- * confirmed and taken, what cannot be routed is returned, and a lost connection brings back what
- * was not settled. False: `error` says what to change at the broker; do not serve.
+ * confirmed and taken, what cannot be routed is returned, lost connections bring back what was not
+ * settled, in its order and as often as it takes, one reader gets all, a full queue refuses, and
+ * what is given up is kept with the dead letters. About half a second. False: `error` says why, and
+ * with `*is_unfit` what to change at the broker: do not serve; else it could not be asked.
  */
 QB_MUST_USE bool qb_journal_rabbit_self_test(const struct qb_journal_rabbit_options *options,
-                                             struct qb_error *error);
+                                             bool *is_unfit, struct qb_error *error);
 
 /* Removes everything, with what is in it. For tests and for who starts anew. */
 QB_MUST_USE bool qb_journal_rabbit_remove(const struct qb_journal_rabbit_options *options,

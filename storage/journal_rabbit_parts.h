@@ -116,6 +116,21 @@ int64_t qb_journal_rabbit_backoff_us(struct qb_random *random, unsigned failures
 /* journal_rabbit_publish.c: the publishing thread, from start to end. */
 void *qb_journal_rabbit_publish(void *journal);
 
+/* journal_rabbit_admin.c: a connection to any of the addresses, that one anew, and how it is used
+ * by who may wait. */
+struct qb_rabbit *qb_journal_rabbit_connect(const struct qb_journal_rabbit_options *options,
+                                            struct qb_error *error);
+QB_MUST_USE bool qb_journal_rabbit_connect_any(struct qb_rabbit *rabbit, struct qb_error *error);
+/* The next event; NOTHING: it did not come in time. */
+QB_MUST_USE bool qb_journal_rabbit_await(struct qb_rabbit *rabbit, struct qb_rabbit_event *event,
+                                         struct qb_error *error);
+/* Publishes to a queue past the routes and waits for the answer: `*seen` is the last event of it.
+ */
+QB_MUST_USE bool qb_journal_rabbit_publish_one(struct qb_rabbit *rabbit, const char *queue,
+                                               const uint8_t *bytes, size_t length,
+                                               bool *is_returned, struct qb_rabbit_event *seen,
+                                               struct qb_error *error);
+
 /* journal_rabbit_take.c */
 void qb_journal_rabbit_reader_init(struct rabbit_journal *journal);
 void qb_journal_rabbit_reader_fini(struct rabbit_journal *journal);

@@ -117,6 +117,13 @@ bool qb_rabbit_ack(struct qb_rabbit *rabbit, uint64_t tag, struct qb_error *erro
     return status == AMQP_STATUS_OK || qb_rabbit_lost(rabbit, status, error);
 }
 
+bool qb_rabbit_reject(struct qb_rabbit *rabbit, uint64_t tag, struct qb_error *error)
+{
+    int status = amqp_basic_reject(rabbit->link, WORK, tag, 0);
+
+    return status == AMQP_STATUS_OK || qb_rabbit_lost(rabbit, status, error);
+}
+
 static size_t smaller(uint64_t left, uint64_t right)
 {
     return (size_t)(left < right ? left : right);
@@ -310,21 +317,29 @@ bool qb_rabbit_exchange(struct qb_rabbit *rabbit, const char *name, struct qb_er
 bool qb_rabbit_queue(struct qb_rabbit *rabbit, const struct qb_rabbit_queue *queue,
                      struct qb_error *error)
 {
-    bool is_last = queue->dead_letters_to == NULL;
-    amqp_bytes_t dead_queue = is_last ? amqp_empty_bytes : text(queue->dead_letters_to);
-    amqp_table_entry_t arguments[] = {
+    const char *dead = queue->dead_letters_to;
+    amqp_table_entry_t arguments[9] = {
         {text("x-queue-type"), {AMQP_FIELD_KIND_UTF8, {.bytes = text("quorum")}}},
         {text("x-delivery-limit"), {AMQP_FIELD_KIND_I32, {.i32 = DELIVERIES}}},
+    };
+    const amqp_table_entry_t chained[] = {
         {text("x-single-active-consumer"), {AMQP_FIELD_KIND_BOOLEAN, {.boolean = 1}}},
         {text("x-overflow"), {AMQP_FIELD_KIND_UTF8, {.bytes = text("reject-publish")}}},
         {text("x-dead-letter-strategy"), {AMQP_FIELD_KIND_UTF8, {.bytes = text("at-least-once")}}},
         {text("x-dead-letter-exchange"), {AMQP_FIELD_KIND_UTF8, {.bytes = amqp_empty_bytes}}},
-        {text("x-dead-letter-routing-key"), {AMQP_FIELD_KIND_UTF8, {.bytes = dead_queue}}},
-        {text("x-max-length"), {AMQP_FIELD_KIND_I64, {.i64 = (int64_t)queue->messages_max}}},
+        {text("x-dead-letter-routing-key"),
+         {AMQP_FIELD_KIND_UTF8, {.bytes = text(dead != NULL ? dead : "")}}},
     };
-    /* The last row is for queues with a limit; the first two alone are the end of a chain. */
-    int count = (int)QB_COUNT(arguments) - (queue->messages_max > 0 ? 0 : 1);
-    const amqp_table_t table = {is_last ? 2 : count, arguments};
+    int count = 2; /* these alone are the end of a chain */
+
+    for (size_t i = 0; dead != NULL && i < QB_COUNT(chained); i++) arguments[count++] = chained[i];
+    if (queue->messages_max > 0)
+        arguments[count++] = (amqp_table_entry_t){
+            text("x-max-length"), {AMQP_FIELD_KIND_I64, {.i64 = (int64_t)queue->messages_max}}};
+    if (queue->expires_ms > 0)
+        arguments[count++] = (amqp_table_entry_t){
+            text("x-expires"), {AMQP_FIELD_KIND_I64, {.i64 = (int64_t)queue->expires_ms}}};
+    const amqp_table_t table = {count, arguments};
 
     QB_TRY(ask(rabbit, error));
     (void)amqp_queue_declare(rabbit->link, ADMIN, text(queue->name), 0, 1, 0, 0, table);

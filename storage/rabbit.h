@@ -65,6 +65,7 @@ struct qb_rabbit_queue {
     const char *name;
     const char *dead_letters_to; /* a queue that is there; null: this one is for dead letters */
     uint32_t messages_max;       /* beyond, a publish is nacked; 0: no limit */
+    uint32_t expires_ms;         /* it goes when nobody used it for so long; 0: it stays */
 };
 
 struct qb_rabbit_route {
@@ -115,6 +116,10 @@ QB_MUST_USE bool qb_rabbit_consume(struct qb_rabbit *rabbit, const char *queue, 
                                    struct qb_error *error);
 /* Acknowledges all deliveries up to `tag`. */
 QB_MUST_USE bool qb_rabbit_ack(struct qb_rabbit *rabbit, uint64_t tag, struct qb_error *error);
+
+/* Gives one delivery up, to the dead letters. Only the self-test may: who reads entries never does.
+ */
+QB_MUST_USE bool qb_rabbit_reject(struct qb_rabbit *rabbit, uint64_t tag, struct qb_error *error);
 
 /* Declares a durable direct exchange. */
 QB_MUST_USE bool qb_rabbit_exchange(struct qb_rabbit *rabbit, const char *name,

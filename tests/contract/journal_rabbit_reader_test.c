@@ -196,24 +196,53 @@ QB_TEST(a_good_broker_passes_the_test_and_leaves_nothing_of_it)
 {
     const struct qb_journal_rabbit_options options = qb_test_rabbit_options(1);
     struct qb_error error = {""};
+    bool is_unfit = true;
 
-    QB_EXPECT(qb_journal_rabbit_self_test(&options, &error), error.text);
-    QB_EXPECT(qb_journal_rabbit_self_test(&options, &error), "again");
-    qb_stack_rabbitmqctl("list_queues -q -p quickbid name");
+    QB_EXPECT(qb_journal_rabbit_self_test(&options, &is_unfit, &error), error.text);
+    QB_EXPECT(!is_unfit, "fit");
+    QB_EXPECT(qb_journal_rabbit_self_test(&options, &is_unfit, &error), "again");
+    qb_stack_rabbitmqctl("list_queues -q -p quickbid name | (! grep entries.test)");
 }
 
-QB_TEST(a_broker_that_discards_is_found_and_what_to_change_is_said)
+/* Policies that overrule the queue's own arguments, and what is said of each. */
+QB_TEST(a_broker_that_loses_messages_is_found_and_what_to_change_is_said)
 {
+    static const struct {
+        const char *policy;
+        const char *said;
+    } rows[] = {
+        {"{\"delivery-limit\":0}", "delivery-limit"},
+        {"{\"delivery-limit\":20}", "delivery-limit"}, /* what RabbitMQ 4 does by default */
+        {"{\"overflow\":\"drop-head\"}", "overflow"},
+    };
     const struct qb_journal_rabbit_options options = qb_test_rabbit_options(1);
-    struct qb_error error = {""};
 
-    qb_stack_rabbitmqctl("set_policy -p quickbid --apply-to queues bad '^test' "
-                         "'{\"delivery-limit\":0}'");
-    bool is_good = qb_journal_rabbit_self_test(&options, &error);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct qb_error error = {""};
+        bool is_unfit = false;
+        char words[200];
+        (void)snprintf(words, sizeof words,
+                       "set_policy -p quickbid --apply-to queues bad '^test\\.entries' '%s'",
+                       rows[i].policy);
+        qb_stack_rabbitmqctl(words);
+        bool is_good = qb_journal_rabbit_self_test(&options, &is_unfit, &error);
+        QB_EXPECT(!is_good && is_unfit, rows[i].policy);
+        QB_EXPECT(strstr(error.text, rows[i].said) != NULL, error.text);
+        QB_EXPECT(strstr(error.text, "amqp://") == NULL, "without an address and its password");
+    }
     qb_stack_rabbitmqctl("clear_policy -p quickbid bad");
-    QB_EXPECT(!is_good, "not fit");
-    QB_EXPECT(strstr(error.text, "delivery-limit") != NULL, error.text);
-    QB_EXPECT(strstr(error.text, "amqp://") == NULL, "without an address and its password");
+}
+
+QB_TEST(a_broker_that_is_away_is_not_called_unfit)
+{
+    struct qb_journal_rabbit_options options = qb_test_rabbit_options(1);
+    struct qb_error error = {""};
+    bool is_unfit = true;
+
+    options.urls = "amqp://u:hunter2@127.0.0.1:1";
+    QB_EXPECT(!qb_journal_rabbit_self_test(&options, &is_unfit, &error), "nobody listens");
+    QB_EXPECT(!is_unfit, "which says nothing of it");
+    QB_EXPECT(strstr(error.text, "hunter2") == NULL, error.text);
 }
 
 QB_TEST(queues_of_other_settings_are_not_taken_for_ours)

@@ -29,7 +29,8 @@ static struct qb_rabbit *connected(void)
 static struct qb_rabbit *with_queue(uint32_t messages_max)
 {
     const struct qb_rabbit_queue dead = {.name = DEAD};
-    const struct qb_rabbit_queue queue = {QUEUE, DEAD, messages_max};
+    const struct qb_rabbit_queue queue = {
+        .name = QUEUE, .dead_letters_to = DEAD, .messages_max = messages_max};
     struct qb_error error = {""};
     struct qb_rabbit *rabbit = connected();
 
@@ -171,7 +172,8 @@ QB_TEST(what_was_not_acknowledged_comes_again_in_its_place)
 
 QB_TEST(a_refused_question_leaves_the_connection)
 {
-    const struct qb_rabbit_queue other = {QUEUE, DEAD, 7};
+    const struct qb_rabbit_queue other = {
+        .name = QUEUE, .dead_letters_to = DEAD, .messages_max = 7};
     const struct qb_rabbit_route route = {QUEUE, "test.exchange", "e.1.0"};
     struct qb_rabbit *rabbit = with_queue(0);
     struct qb_rabbit_count count;
