@@ -18,6 +18,8 @@
 
 #define POLL_US        (250 * QB_MS_US)
 #define AGAIN_US       QB_SECOND_US
+/* Who follows the epoch shall not mostly wait for a test. */
+#define TEST_AGAIN_US  (5 * QB_SECOND_US)
 /* Longer than a publisher may take for a confirm that counts (reliability.md P5, W). */
 #define SEAL_WAIT_US   (QB_JOURNAL_RABBIT_CONFIRM_US + QB_SECOND_US)
 #define MARK_WAIT_US   QB_SECOND_US
@@ -50,8 +52,8 @@ struct qb_recovery {
     const char *step;
     struct qb_log_field done[2]; /* what it did so far, counted; a null name: nothing */
     char who[40];                /* process@host, for people */
-    int64_t hearers_us; /* when Postgres was told and asked last who hears the bus */
-    bool has_heard;     /* what it was told */
+    int64_t hearers_us;          /* when Postgres was told and asked last who hears the bus */
+    bool has_heard;              /* what it was told */
 };
 
 /* Waits; true: it shall end. */
@@ -233,7 +235,7 @@ static bool test_broker(struct qb_recovery *recovery, struct qb_error *error)
 
     recovery->is_tested = qb_journal_rabbit_self_test(&recovery->options.cluster->journal,
                                                       &recovery->is_unfit, error);
-    recovery->test_us = qb_clock_mono_us() + AGAIN_US;
+    recovery->test_us = qb_clock_mono_us() + TEST_AGAIN_US;
     if (recovery->is_tested)
         qb_log(QB_LOG_INFO, "journal.tested",
                QB_INT("ms", (qb_clock_mono_us() - began_us) / QB_MS_US));

@@ -8,7 +8,6 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "storage/journal_rabbit_parts.h"
-#include "storage/rabbit_address.h"
 
 #define HEARTBEAT_S 10
 /* A broker killed within a second of making a queue forgets that it has it, with all that was
@@ -18,7 +17,7 @@
 
 bool qb_journal_rabbit_connect_any(struct qb_rabbit *rabbit, struct qb_error *error)
 {
-    for (int i = 0; i < QB_RABBIT_ADDRESSES_MAX; i++) {
+    for (size_t i = 0; i < qb_rabbit_addresses(rabbit); i++) {
         if (qb_rabbit_connect(rabbit, error)) return true;
     }
     return false;

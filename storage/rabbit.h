@@ -87,6 +87,8 @@ struct qb_rabbit *qb_rabbit_new(const struct qb_rabbit_options *options, struct 
 /* Cuts the connection, frees, nulls the pointer. Accepts null. */
 void qb_rabbit_free(struct qb_rabbit **rabbit);
 
+/* How many addresses there are. */
+size_t qb_rabbit_addresses(const struct qb_rabbit *rabbit);
 /* Tries the next of the addresses; the one after it next time. */
 QB_MUST_USE bool qb_rabbit_connect(struct qb_rabbit *rabbit, struct qb_error *error);
 bool qb_rabbit_is_connected(const struct qb_rabbit *rabbit);

@@ -115,6 +115,11 @@ static bool log_in(struct qb_rabbit *rabbit, const struct qb_rabbit_address *add
     return qb_rabbit_lost(rabbit, reply.library_error, error);
 }
 
+size_t qb_rabbit_addresses(const struct qb_rabbit *rabbit)
+{
+    return rabbit->address_count;
+}
+
 bool qb_rabbit_connect(struct qb_rabbit *rabbit, struct qb_error *error)
 {
     const struct timeval connect_time = {.tv_sec = QB_RABBIT_CONNECT_S};
