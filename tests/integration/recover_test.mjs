@@ -1,13 +1,15 @@
 // `quickbid recover --explain` on real servers: what it says to whoever is on call when all is well,
 // when one of the services is away, and before and within a recovery.
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
+import { dirname, join } from 'node:path';
 import test from 'node:test';
 import { Client } from './client.mjs';
 import { withCluster } from './cluster.mjs';
 import { BINARY, until } from './kit.mjs';
 
 const LONG_MS = 60000;
+const HAND = join(dirname(BINARY), 'cluster_hand');
 
 // {status, text}; never with a password.
 async function explain(cluster) {
@@ -77,4 +79,15 @@ test('it says what is wrong and what to do', { timeout: 300000 }, () => withClus
   const { body } = await server.request('GET', '/metrics');
   assert.match(body, /^quickbid_recovery_seconds_count 1$/m);
   assert.match(body, /^quickbid_recovery_seconds_sum \d+\.\d+$/m);
+
+  // A route that the broker has forgotten: whoever publishes finds that, and the next epoch has one.
+  execFileSync(HAND, ['seal', '2'], { env: { ...cluster.env, SHARDS: '1' } });
+  const bidder = await Client.connect(server, await server.account('bob'));
+  const bid = bidder.bid(auction, 6000, 'b');
+  await until(() => cluster.rows('SELECT epoch, state FROM recovery').some(({ epoch, state }) => epoch === 3 && state === 'OPEN'), 'a recovery', LONG_MS);
+  await bid; // told something, whatever that is
+  await cluster.open(LONG_MS);
+  assert.equal((await bidder.bid(auction, 7000, 'c')).ok, true, 'bids count again');
+  assert.match(server.log, /"recovery.begins".*no route/);
+  assert.equal(cluster.rows('SELECT epoch FROM recovery')[0].epoch, 3, 'once');
 }));
