@@ -115,7 +115,11 @@ static void take_followed(void *context, qb_id auction, enum qb_ledger_found fou
     }
     /* Its watchers have what was shown before; what became durable meanwhile was told to nobody. */
     if (found == QB_LEDGER_FOUND) qb_home_show(runner, qb_home_find(runner, auction));
-    if (found != QB_LEDGER_NO_ANSWER) (void)qb_map_remove(&runner->again, &auction);
+    if (found != QB_LEDGER_NO_ANSWER) {
+        uintptr_t was_here = (uintptr_t)qb_map_remove(&runner->again, &auction);
+        if (was_here > 1 && found == QB_LEDGER_NOT_FOUND)
+            qb_runner_absent(runner, auction, was_here - 1);
+    }
     tell_waiters(runner, auction, found);
 }
 
@@ -135,12 +139,19 @@ void qb_runner_load_again(struct qb_runner *runner)
     for (size_t i = 0; i < count; i++) qb_runner_load(runner, ids[i], NULL, NULL);
 }
 
+void qb_runner_again(struct qb_runner *runner, qb_id auction, uint64_t shown)
+{
+    (void)qb_map_set(&runner->again, &auction, (void *)(uintptr_t)(shown + 1));
+}
+
 void qb_runner_let_go(struct qb_runner *runner, struct qb_home *home)
 {
     qb_id auction = home->auction;
+    uint64_t shown = home->shown.seq;
+    bool is_over = home->shown.status >= QB_STATUS_SOLD; /* and that was told: nothing follows */
 
     qb_home_remove(runner, home);
-    (void)qb_map_set(&runner->again, &auction, runner);
+    if (!is_over) qb_runner_again(runner, auction, shown);
 }
 
 void qb_runner_load(struct qb_runner *runner, qb_id auction, qb_runner_loaded *done, void *context)
@@ -281,6 +292,7 @@ void qb_runner_listen(struct qb_runner *runner)
 
     qb_map_init(&runner->loading, sizeof(qb_id));
     qb_map_init(&runner->again, sizeof(qb_id));
+    qb_map_init(&runner->absent, sizeof(qb_id));
     qb_ledger_listen(runner->ledger, &listener);
     qb_bus_listen(runner->all->options.bus, runner->member, &bus);
 }
@@ -293,4 +305,5 @@ void qb_runner_follow_free(struct qb_runner *runner)
     while ((loading = qb_map_next(&runner->loading, &cursor, NULL)) != NULL) loading_free(loading);
     qb_map_fini(&runner->loading);
     qb_map_fini(&runner->again);
+    qb_runner_absent_free(runner);
 }

@@ -116,7 +116,10 @@ struct qb_runner {
     struct qb_map homes;   /* auction id -> struct qb_home */
     struct qb_map halted;  /* auction id -> this runner: no more commands */
     struct qb_map loading; /* auction id -> struct qb_loading */
-    struct qb_map again;   /* auction id -> this runner: lost, to be asked for once more */
+    struct qb_map again;   /* auction id -> the newest seq shown + 1, as a pointer: lost, to be
+                              asked for once more */
+    struct qb_map absent;  /* auction id -> struct qb_absent */
+    unsigned absent_reads; /* of those, being read */
     size_t loading_waiters;
     size_t waiters_max;
     bool is_suspended;      /* the ledger takes nothing */
@@ -204,6 +207,8 @@ void qb_runner_feed_heard(struct qb_runner *runner, const struct qb_home *home,
 void qb_runner_load_again(struct qb_runner *runner);
 /* A lost auction that is idle leaves, to be asked for again. */
 void qb_runner_let_go(struct qb_runner *runner, struct qb_home *home);
+/* To be asked for; its watchers were shown everything up to `shown`. */
+void qb_runner_again(struct qb_runner *runner, qb_id auction, uint64_t shown);
 
 typedef void qb_runner_loaded(void *context, enum qb_ledger_found found);
 
@@ -217,6 +222,15 @@ void qb_runner_load(struct qb_runner *runner, qb_id auction, qb_runner_loaded *d
 void qb_runner_take_crowd(void *context, qb_id auction, uint64_t total);
 /* Each second: tells the bus how many watch on this thread, and watchers how many they are. */
 void qb_runner_tell_crowds(struct qb_runner *runner);
+
+/* --- runner_absent.c --- */
+
+/* The ledger has no log of an auction that was here: reads from the store what its watchers were
+ * not told, which is what lies behind `shown` (not 0). */
+void qb_runner_absent(struct qb_runner *runner, qb_id auction, uint64_t shown);
+/* Looks once more for those of which the end was not found yet; each second. */
+void qb_runner_absent_again(struct qb_runner *runner);
+void qb_runner_absent_free(struct qb_runner *runner);
 
 /* --- runner_halt.c --- */
 

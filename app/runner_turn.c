@@ -208,6 +208,7 @@ void qb_runner_second(struct qb_runner *runner)
     }
     qb_runner_tell_crowds(runner);
     evict(runner);
+    qb_runner_absent_again(runner);
     qb_runner_hold_again(runner);
     qb_metric_add(QB_METRIC_tickets_in_use, NULL,
                   (int64_t)qb_auctioneer_tickets_in_use(runner->auctioneer) - runner->told_tickets);

@@ -1,14 +1,16 @@
 /*
  * Does to the servers of a test's stack what a replica or a recovery would: prepares queues,
- * publishes entries of made-up auctions, marks, moves the epoch; and counts. For persist_test.mjs.
+ * publishes entries, marks, moves the epoch; and counts. For persist_test.mjs.
  *
  *   cluster_hand prepare EPOCH | seal EPOCH | mark EPOCH NUMBER | move EPOCH STATE
  *   cluster_hand listings COUNT | publish EPOCH LOTS FROM TO | number SQL | queued
+ *   cluster_hand close EPOCH AUCTION SEQ     a CLOSE of which no replica has heard
  *
  * DATABASE_URL and RABBITMQ_URL say where, SHARDS how many queues.
  */
 #include <stdlib.h>
 
+#include "base/text.h"
 #include "storage/epochs.h"
 #include "storage/journal_rabbit_admin.h"
 #include "storage/rabbit.h"
@@ -119,16 +121,47 @@ static void append(struct qb_journal *journal, struct qb_journal_writer *writer,
     while (!qb_journal_append(journal, writer, &item, 1)) qb_clock_sleep_us(QB_MS_US);
 }
 
-static void publish(uint32_t epoch, qb_id lots, uint64_t from, uint64_t upto)
+static struct qb_journal *journal_of(uint32_t epoch)
 {
     const struct qb_journal_rabbit_options where = options();
     struct qb_journal *journal = qb_journal_rabbit_new(&where, &error);
-    struct qb_mailbox *mailbox = qb_mailbox_new(10, qb_test_no_wake, NULL);
 
     qb_must(journal != NULL, error.text);
+    qb_journal_rabbit_set_epoch(journal, epoch);
+    return journal;
+}
+
+static void finish(struct qb_journal *journal, struct qb_mailbox *mailbox)
+{
+    qb_must(qb_journal_flush(journal, 60 * QB_SECOND_US), "not durable");
+    qb_journal_free(&journal);
+    while (qb_mailbox_drain(mailbox) > 0) continue;
+    qb_mailbox_free(&mailbox);
+}
+
+/* What a replica has appended and published that died, with Redis, before it told anybody. */
+static void end_auction(uint32_t epoch, const char *auction, uint64_t seq)
+{
+    struct qb_journal *journal = journal_of(epoch);
+    struct qb_mailbox *mailbox = qb_mailbox_new(10, qb_test_no_wake, NULL);
+    struct qb_entry entry = {.seq = seq,
+                             .type = QB_ENTRY_CLOSE,
+                             .max = QB_AMOUNT_NONE,
+                             .allowance = -1,
+                             .now_us = qb_clock_wall_us() + 86400 * QB_SECOND_US};
+
+    qb_must(qb_id_parse(auction, strlen(auction), &entry.auction), "no id");
+    append(journal, qb_journal_writer(journal, mailbox, qb_test_not_told, NULL), entry, epoch);
+    finish(journal, mailbox);
+}
+
+static void publish(uint32_t epoch, qb_id lots, uint64_t from, uint64_t upto)
+{
+    struct qb_journal *journal = journal_of(epoch);
+    struct qb_mailbox *mailbox = qb_mailbox_new(10, qb_test_no_wake, NULL);
+
     qb_world.rules = qb_test_rules(QB_SELLER, 100, QB_SECOND_US, QB_TEST_END_US);
     qb_must(qb_increment_preset("EBAY_US", 2, &qb_world.rules.table), "no preset");
-    qb_journal_rabbit_set_epoch(journal, epoch);
     struct qb_journal_writer *writer = qb_journal_writer(journal, mailbox, qb_test_not_told, NULL);
     for (uint64_t seq = from; seq <= upto; seq++) {
         for (qb_id lot = 1; lot <= lots; lot++) {
@@ -139,10 +172,7 @@ static void publish(uint32_t epoch, qb_id lots, uint64_t from, uint64_t upto)
         }
         while (qb_mailbox_drain(mailbox) > 0) continue;
     }
-    qb_must(qb_journal_flush(journal, 60 * QB_SECOND_US), "not durable");
-    qb_journal_free(&journal);
-    while (qb_mailbox_drain(mailbox) > 0) continue;
-    qb_mailbox_free(&mailbox);
+    finish(journal, mailbox);
 }
 
 int main(int count, char **words)
@@ -165,6 +195,8 @@ int main(int count, char **words)
         add_listings(number_of(first));
     else if (strcmp(command, "publish") == 0 && count == 6)
         publish(number_of(first), number_of(second), number_of(words[4]), number_of(words[5]));
+    else if (strcmp(command, "close") == 0 && count == 5)
+        end_auction(number_of(first), second, number_of(words[4]));
     else if (strcmp(command, "number") == 0 && first != NULL)
         print_number(first);
     else if (strcmp(command, "queued") == 0)
