@@ -149,6 +149,8 @@ void qb_replica_cluster_options(struct qb_replica *replica, struct qb_runners_op
     options->ledger_turn = qb_ledger_redis_turn;
     options->ledger_wake_us = qb_ledger_redis_wake_us;
     options->is_stuck = is_stuck;
+    options->is_away = qb_ledger_redis_is_away;
+    options->shards = replica->data.cluster->redis.count;
     options->fenced = fenced;
     options->cluster = replica;
 }

@@ -69,6 +69,7 @@ struct qb_runner *qb_runner_new(struct qb_runners *all, struct qb_loop *loop,
 
     QB_ASSERT(runner != NULL);
     QB_ASSERT(all->count < options->threads);
+    runner->all = all;
     const struct qb_auctioneer_options auctioneer = {
         .lots_max = lots_max,
         .tickets_max = options->commands_max / options->threads,
@@ -79,6 +80,7 @@ struct qb_runner *qb_runner_new(struct qb_runners *all, struct qb_loop *loop,
         .expires_us = options->expires_us,
         .pending_us = options->pending_us,
         .records = {all_records, add_record, runner},
+        .outages = qb_runner_outages(runner),
     };
     size_t bytes = (qb_auctioneer_bytes(&auctioneer) + 63) / 64 * 64;
     runner->memory = aligned_alloc(64, bytes);
@@ -88,7 +90,6 @@ struct qb_runner *qb_runner_new(struct qb_runners *all, struct qb_loop *loop,
     runner->crowded = calloc(lots_max, sizeof *runner->crowded);
     QB_ASSERT(runner->memory != NULL && runner->lots != NULL);
     QB_ASSERT(runner->dirty != NULL && runner->recent != NULL && runner->crowded != NULL);
-    runner->all = all;
     runner->loop = loop;
     runner->ledger = ledger;
     runner->auctioneer = qb_auctioneer_init(runner->memory, &auctioneer);
@@ -143,6 +144,7 @@ static void runner_free(struct qb_runner *runner)
     free(runner->recent);
     free(runner->crowded);
     free(runner->found);
+    free(runner->aways);
     free(runner->lots);
     free(runner->memory);
     free(runner);

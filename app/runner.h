@@ -42,8 +42,13 @@ struct qb_runners_options {
     /* A cluster's; null when embedded. The first two: what its ledger needs from its loop. */
     void (*ledger_turn)(struct qb_ledger *ledger);
     int64_t (*ledger_wake_us)(const struct qb_ledger *ledger);
-    /* Whether what is decided now could not be made durable soon, and when to ask again. */
+    /* Whether what is decided now could not be made durable soon, and when to ask again (or null).
+     */
     bool (*is_stuck)(void *context, uint32_t *retry_after_ms);
+    /* Whether a shard of the ledger is out of reach; then since when at the earliest (monotonic).
+     */
+    bool (*is_away)(const struct qb_ledger *ledger, unsigned shard, int64_t *since_us);
+    unsigned shards; /* of the ledger; 0: embedded, it is always there */
     /* The ledger of this epoch takes nothing any more: recovery must look. */
     void (*fenced)(void *context, uint32_t epoch);
     void *cluster; /* their context */

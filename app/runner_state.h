@@ -124,6 +124,7 @@ struct qb_runner {
     size_t waiters_max;
     bool is_suspended;      /* the ledger takes nothing */
     uint32_t epoch;         /* the ledger's; a cluster's only */
+    struct qb_away *aways;  /* by shard; a cluster's only */
     unsigned hold_seconds;  /* since all leaders' holds were told */
     struct qb_map watching; /* auction id -> how many watches are being answered, as a pointer */
     struct qb_home **lots;  /* by the auctioneer's slot */
@@ -193,6 +194,13 @@ void qb_runner_hold(struct qb_runner *runner, const struct qb_hold *hold);
 /* The same of an auction's leader; and of all leaders, every few seconds. */
 void qb_runner_hold_leader(struct qb_runner *runner, const struct qb_home *home);
 void qb_runner_hold_again(struct qb_runner *runner);
+
+/* --- runner_outages.c --- */
+
+/* What the auctioneer is told of them. */
+struct qb_auctioneer_outages qb_runner_outages(struct qb_runner *runner);
+/* Whether one has begun or is over; each turn. */
+void qb_runner_outages_look(struct qb_runner *runner);
 
 /* --- runner_follow.c --- */
 

@@ -151,6 +151,7 @@ static void arm(struct qb_runner *runner)
 
 void qb_runner_turn(struct qb_runner *runner)
 {
+    qb_runner_outages_look(runner);
     qb_runner_load_again(runner);
     call_ledger(runner);
     journal(runner, &runner->own);

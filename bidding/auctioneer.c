@@ -190,7 +190,10 @@ static void take_appended(struct qb_auctioneer *a, const struct qb_event *event,
         qb_ticket_answer(a, effects, event->ticket, QB_REPLY_UNAVAILABLE);
         break;
     case QB_APPEND_UNKNOWN: /* the same call again: dedupe decides */
-        qb_ticket_call(a, effects, event->ticket, t->is_mark);
+        if (t->is_proposal)
+            qb_ticket_answer(a, effects, event->ticket, QB_REPLY_UNAVAILABLE); /* or a new one */
+        else
+            qb_ticket_call(a, effects, event->ticket, t->is_mark);
         break;
     }
 }

@@ -27,6 +27,26 @@ struct qb_auctioneer_records {
     void *context;
 };
 
+/* A time in which bids were turned away because a store was away. */
+struct qb_outage {
+    bool is_on;
+    qb_time_us since_us;
+    qb_time_us until_us; /* set when it is over; those who were told to come back may be back */
+};
+
+/* What is known here of such times (reliability.md P9). */
+struct qb_auctioneer_outages {
+    /* The newest that concerns a lot; zero-filled: none. Called within a step, does no I/O. Null:
+     * bids are never turned away. */
+    struct qb_outage (*newest)(void *context, uint32_t lot);
+    void *context;
+    /* While one lasts no close is proposed. An auction whose end fell into one is extended instead,
+     * to so long from then; likewise when its close would be later than `late_us`, as then nobody
+     * could propose it. */
+    int64_t extend_us;
+    int64_t late_us;
+};
+
 struct qb_auctioneer_options {
     uint32_t lots_max;
     uint32_t tickets_max;     /* commands under way, over all auctions */
@@ -38,6 +58,7 @@ struct qb_auctioneer_options {
     int64_t expires_us;   /* a command not appended by then never is */
     int64_t pending_us;   /* without a verdict for so long, say `pending` */
     struct qb_auctioneer_records records;
+    struct qb_auctioneer_outages outages;
 };
 
 /* Bytes of memory for these options; qb_auctioneer_init() takes that many, aligned for any type. */

@@ -112,7 +112,12 @@ uint32_t qb_busy_pop(struct qb_auctioneer *auctioneer);
 #define EFFECTS_PER_TICKET 8
 
 /* How soon what could not be proposed is due again: asking at once would spin. */
-#define PROPOSE_AGAIN_US 1000
+#define PROPOSE_AGAIN_US    1000
+/* The same while a store is away. */
+#define OUTAGE_LOOK_US      100000
+/* A proposal is not carried out later: what it rests on would be old, and a ledger that was away
+ * for longer is no place to end an auction. */
+#define PROPOSAL_EXPIRES_US 1000000
 
 /* One more effect, zero-filled but for kind and lot. */
 struct qb_effect *qb_effect_emit(struct qb_effects *effects, enum qb_effect_kind kind,

@@ -68,7 +68,7 @@ void qb_ticket_call(struct qb_auctioneer *a, struct qb_effects *effects, uint32_
     slot->calling++;
     effect->ticket = ticket;
     effect->entry = &t->entry;
-    effect->expires_us = a->now_us + a->options.expires_us;
+    effect->expires_us = a->now_us + (t->is_proposal ? PROPOSAL_EXPIRES_US : a->options.expires_us);
     if (is_mark) {
         t->seq = slot->lot.seq;
         effect->seq = t->seq;

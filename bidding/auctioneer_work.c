@@ -168,12 +168,33 @@ void qb_slots_pump(struct qb_auctioneer *a, struct qb_effects *effects)
     if (a->busy_first != QB_LOT_NOWHERE) effects->is_more = true;
 }
 
+/* Whether the end may be proposed now. One that fell into an outage is put off: nobody could bid
+ * (reliability.md P9). */
+static bool may_propose(struct qb_auctioneer *a, uint32_t lot)
+{
+    const struct qb_auctioneer_outages *outages = &a->options.outages;
+    struct qb_slot *slot = &a->slots[lot];
+
+    if (outages->newest == NULL) return true;
+    const struct qb_outage outage = outages->newest(outages->context, lot);
+    if (outage.is_on) {
+        qb_due_change(a, lot, a->now_us + OUTAGE_LOOK_US);
+        return false;
+    }
+    qb_time_us end_us = slot->lot.ends_at_us;
+    bool fell_into = end_us >= outage.since_us && end_us <= outage.until_us;
+    bool is_late = a->now_us - end_us - slot->lot.rules.drain_us > outages->late_us;
+    if (slot->extend_us == 0 && (fell_into || is_late)) slot->extend_us = outages->extend_us;
+    return true;
+}
+
 /* Timers only propose a close, or an extension before it: the fold decides whether it acts
  * (rules.md 5.7). The same place in the log makes the same id, so that a repeated proposal counts
  * once. */
 static void propose(struct qb_auctioneer *a, uint32_t lot, struct qb_effects *effects)
 {
     struct qb_slot *slot = &a->slots[lot];
+    if (!may_propose(a, lot)) return;
     bool is_extend = slot->extend_us > 0;
     char key[24] = "close-";
     size_t length = 6;

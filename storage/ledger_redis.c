@@ -270,6 +270,17 @@ int64_t qb_ledger_redis_checked_us(const struct qb_ledger *port, unsigned shard)
     return ledger->shards[shard].checked_us;
 }
 
+bool qb_ledger_redis_is_away(const struct qb_ledger *port, unsigned index, int64_t *since_us)
+{
+    const struct qb_redis_ledger *ledger = (const struct qb_redis_ledger *)port;
+
+    QB_ASSERT(index < ledger->options.shards);
+    const struct qb_shard *shard = &ledger->shards[index];
+    if (qb_shard_is_ready(shard)) return false;
+    if (shard->checked_us > 0 && shard->checked_us < *since_us) *since_us = shard->checked_us;
+    return true;
+}
+
 size_t qb_ledger_redis_under_way(const struct qb_ledger *port)
 {
     const struct qb_redis_ledger *ledger = (const struct qb_redis_ledger *)port;

@@ -55,5 +55,8 @@ bool qb_ledger_redis_is_ready(const struct qb_ledger *ledger);
 /* The newest monotonic time when a shard was asked how it does, and answered; what is followed
  * there is known here about as of then. 0: never. */
 int64_t qb_ledger_redis_checked_us(const struct qb_ledger *ledger, unsigned shard);
+/* Whether a shard is out of reach; then since when at the earliest, by its last answer about itself
+ * (monotonic), if there was any. */
+bool qb_ledger_redis_is_away(const struct qb_ledger *ledger, unsigned shard, int64_t *since_us);
 /* Requests to Redis that wait for their answer. */
 size_t qb_ledger_redis_under_way(const struct qb_ledger *ledger);

@@ -29,7 +29,58 @@ after(() => cluster?.stop());
 
 const hand = (...words) => run(HAND, words.map(String), { env: { ...cluster.env, SHARDS: String(SHARDS) } });
 const epoch = () => cluster.rows('SELECT epoch FROM recovery')[0].epoch;
-const applied = (auction) => cluster.servers[0].ledger(auction).then((entries) => entries.length);
+
+const EXTEND = 9; // enum qb_entry_type
+const CLOSE = 12;
+// The types of an auction's entries in Postgres.
+const types = (auction) => cluster.rows(`SELECT get_byte(bytes, 21) AS type FROM entries WHERE auction = ${numberOf(auction)} ORDER BY seq`).map((row) => row.type);
+const isBreakerOpen = async (server) => /^quickbid_journal_breaker_open 1$/m.test((await server.request('GET', '/metrics')).body);
+
+// An id as the stores have it.
+function numberOf(id) {
+  let number = 0n;
+  for (const digit of id) number = number * 32n + BigInt('0123456789abcdefghjkmnpqrstvwxyz'.indexOf(digit));
+  return number;
+}
+
+// As qb_shard_of() has it.
+const shardOf = (id) => Number((BigInt.asUintN(64, numberOf(id) * 0x9E3779B97F4A7C15n) >> 32n) % BigInt(SHARDS));
+
+// An auction (of a shard) that ends soon, known to both replicas.
+async function endingIn(ms, shard = null) {
+  const endsAt = Date.now() + ms;
+  for (;;) {
+    const auction = await cluster.servers[0].auction(seller, { start_price: 1000, ends_at_ms: endsAt, soft_close: null });
+    if (shard !== null && shardOf(auction) !== shard) continue;
+    for (const server of cluster.servers) await until(async () => (await server.status(`/api/auctions/${auction}/state`)) === 200, 'its state');
+    return { auction, endsAt };
+  }
+}
+
+// It has been put off once, whoever of the replicas found that out, and takes bids again at both.
+async function isPutOff(auction, backMs) {
+  const [first, second] = cluster.servers;
+  const clients = [await Client.connect(first, ann), await Client.connect(second, bob)];
+  for (const [i, client] of clients.entries()) {
+    let state;
+    await until(async () => {
+      state = await cluster.servers[i].state(auction);
+      return state.status !== 'closing';
+    }, () => `a decision: ${JSON.stringify(state)}`, LONG_MS);
+    assert.equal(state.status, 'open');
+    assert.ok(state.ends_at_ms >= backMs + 30000, `${state.ends_at_ms} after ${backMs}`);
+    const answer = await until(async () => {
+      const seen = await client.bid(auction, 20000 + i * 10000, `back-${i}`);
+      return (seen.ok || !seen.error.temporary) && seen;
+    }, 'a verdict');
+    assert.equal(answer.verdict, 'leading', JSON.stringify(answer));
+  }
+  const { seq } = await first.state(auction);
+  await until(() => types(auction).length >= seq, 'all in Postgres');
+  const all = types(auction);
+  assert.equal(all.filter((type) => type === EXTEND).length, 1, String(all));
+  assert.ok(!all.includes(CLOSE), String(all));
+}
 
 // Kills a shard of Redis; done when the next epoch is open at all replicas.
 async function recover() {
@@ -47,9 +98,9 @@ test('who watches an auction that ended right before a recovery is told the end'
   for (const watcher of watchers) await watcher.good({ do: 'watch', auction });
   const { seq } = await watchers[0].bid(auction, 5000, 'a');
   for (const watcher of watchers) await watcher.push('update', (update) => update.seq === seq);
-  await until(async () => await applied(auction) === seq, 'the bid in Postgres');
+  await until(() => types(auction).length === seq, () => `the bid in Postgres: ${types(auction)} of ${seq}; ${cluster.persisters[0].log}`);
   await hand('close', epoch(), auction, seq + 1);
-  await until(async () => await applied(auction) === seq + 1, 'the end in Postgres');
+  await until(() => types(auction).length === seq + 1, 'the end in Postgres');
   assert.equal((await first.state(auction)).status, 'open', 'no replica knows');
   await recover();
   for (const watcher of watchers) {
@@ -59,4 +110,31 @@ test('who watches an auction that ended right before a recovery is told the end'
   }
   const late = await watchers[1].bid(auction, 9000, 'late');
   assert.equal(late.error?.code, 'ended', JSON.stringify(late));
+});
+
+test('an auction whose end falls into an outage of RabbitMQ is put off', { timeout: 120000 }, async () => {
+  const { auction, endsAt } = await endingIn(4000);
+  await cluster.stack.kill('rabbitmq');
+  for (const server of cluster.servers) await until(() => isBreakerOpen(server), 'no bids');
+  await until(() => Date.now() > endsAt + 500, 'its end');
+  for (const server of cluster.servers) assert.equal((await server.state(auction)).status, 'closing');
+  const backMs = Date.now();
+  await cluster.stack.revive('rabbitmq');
+  await cluster.open();
+  await isPutOff(auction, backMs);
+});
+
+test('an auction whose end falls into an outage of its shard of Redis is put off, and no other', { timeout: 120000 }, async () => {
+  const before = epoch();
+  const { auction: other } = await endingIn(4000, 0);
+  const { auction, endsAt } = await endingIn(4000, 1);
+  await cluster.stack.freeze('redis-1');
+  await until(() => Date.now() > endsAt + 3000, 'its end');
+  const backMs = Date.now();
+  await cluster.stack.thaw('redis-1');
+  await cluster.open();
+  await isPutOff(auction, backMs);
+  assert.equal(epoch(), before, 'without a recovery');
+  await until(async () => (await cluster.servers[0].state(other)).status === 'unsold', 'the other is over');
+  assert.ok(!types(other).includes(EXTEND));
 });

@@ -13,9 +13,12 @@ static void random_history(uint64_t seed)
     static const enum qb_append_outcome faults[] = {QB_APPEND_UNKNOWN, QB_APPEND_BUSY,
                                                     QB_APPEND_EXPIRED, QB_APPEND_FENCED};
 
+    const struct qb_auctioneer_outages outages = {
+        .newest = seed % 3 == 0 ? newest_outage : NULL, .extend_us = 30 * S, .late_us = 5 * S};
+
     qb_random_seed(&random, seed);
-    begin(16 + (uint32_t)qb_random_below(&random, 600),
-          (uint32_t)qb_random_below(&random, 300) + 1);
+    begin_with(16 + (uint32_t)qb_random_below(&random, 600),
+               (uint32_t)qb_random_below(&random, 300) + 1, outages);
     world.now_us = 195 * S;
     for (int i = 0; i < 1500; i++) {
         char key[8];
@@ -29,6 +32,12 @@ static void random_history(uint64_t seed)
             break;
         case 1:
             world.now_us += (int64_t)qb_random_below(&random, 60) * MS;
+            if (qb_random_below(&random, 8) == 0) {
+                bool begins = !world.outage.is_on;
+                world.outage.is_on = begins;
+                if (begins) world.outage.since_us = world.now_us;
+                if (!begins) world.outage.until_us = world.now_us;
+            }
             tick();
             break;
         case 2:
@@ -63,9 +72,15 @@ static void random_history(uint64_t seed)
         return;
     }
     settle();
+    world.outage = (struct qb_outage){0};
     world.now_us += 4000 * S;
     tick();
     settle();
+    if (outages.newest != NULL && world.over == 0) { /* so late that it is put off once */
+        world.now_us += 31 * S;
+        tick();
+        settle();
+    }
     QB_EXPECT_EQ(world.over, 1, "one end");
     for (size_t i = 1; i <= world.known_count; i++) {
         for (size_t j = i; j < world.known_count; j++) {

@@ -4,6 +4,12 @@
  */
 #include "tests/unit/auctioneer_world.h"
 
+/* A ledger that is always there. */
+static void begin(uint32_t tickets_max, uint32_t held_max)
+{
+    begin_with(tickets_max, held_max, (struct qb_auctioneer_outages){0});
+}
+
 QB_TEST(an_answer_waits_until_its_entry_is_durable)
 {
     begin(64, 8);
@@ -264,6 +270,88 @@ QB_TEST(an_auction_that_ended_while_nobody_could_bid_is_extended_before_it_close
     settle();
     QB_EXPECT_EQ(world.over, 1, "over");
     end("extended");
+}
+
+static const struct qb_auctioneer_outages outages = {
+    .newest = newest_outage, .extend_us = 30 * S, .late_us = 5 * S};
+
+QB_TEST(no_auction_ends_while_nobody_can_bid)
+{
+    begin_with(64, 8, outages);
+    world.outage = (struct qb_outage){.is_on = true, .since_us = 199 * S};
+    world.now_us = 200 * S + 50 * MS;
+    size_t held = bid(ANN, 1000, "a"); /* let through before it was known */
+    for (int i = 0; i < 100 && world.call_count == 0; i++) {
+        world.now_us = qb_auctioneer_wake_us(world.auctioneer);
+        tick();
+        QB_EXPECT(qb_auctioneer_wake_us(world.auctioneer) > world.now_us, "no asking without end");
+    }
+    QB_EXPECT_EQ(world.call_count, 0, "nothing is proposed");
+    if (world.call_count > 0) return;
+    world.outage.is_on = false;
+    world.outage.until_us = world.now_us;
+    world.now_us = qb_auctioneer_wake_us(world.auctioneer);
+    qb_time_us end_us = world.now_us + 30 * S;
+    tick();
+    QB_EXPECT_EQ(world.calls[0].entry.type, QB_ENTRY_EXTEND, "put off");
+    settle();
+    QB_EXPECT_EQ(qb_auctioneer_lot(world.auctioneer, world.lot)->ends_at_us, end_us, "from then");
+    QB_EXPECT_EQ(world.askers[held].verdict.code, QB_VERDICT_LEADING, "no bid is lost");
+    world.now_us = qb_auctioneer_wake_us(world.auctioneer);
+    tick();
+    QB_EXPECT_EQ(world.calls[0].entry.type, QB_ENTRY_CLOSE, "once");
+    settle();
+    QB_EXPECT_EQ(world.over, 1, "over");
+    end("an outage");
+}
+
+QB_TEST(an_end_is_put_off_by_what_turned_bids_away_then)
+{
+    static const struct {
+        const char *says;
+        qb_time_us since_us;
+        qb_time_us until_us;
+        qb_time_us now_us; /* when this replica looks */
+        uint8_t type;
+    } rows[] = {
+        {"none", 0, 0, 200 * S + 250 * MS, QB_ENTRY_CLOSE},
+        {"over before the end", 190 * S, 200 * S - 1, 200 * S + 250 * MS, QB_ENTRY_CLOSE},
+        {"over at the end", 190 * S, 200 * S, 200 * S + 250 * MS, QB_ENTRY_EXTEND},
+        {"around the end", 190 * S, 201 * S, 201 * S, QB_ENTRY_EXTEND},
+        {"began at the end", 200 * S, 201 * S, 201 * S, QB_ENTRY_EXTEND},
+        {"began behind the end", 200 * S + 1, 201 * S, 201 * S, QB_ENTRY_CLOSE},
+        {"not known here, short", 0, 0, 205 * S + 250 * MS, QB_ENTRY_CLOSE},
+        {"not known here, long", 0, 0, 205 * S + 250 * MS + 1, QB_ENTRY_EXTEND},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        begin_with(64, 8, outages);
+        world.outage =
+            (struct qb_outage){.since_us = rows[i].since_us, .until_us = rows[i].until_us};
+        world.now_us = rows[i].now_us;
+        tick();
+        QB_EXPECT_EQ(world.calls[0].entry.type, rows[i].type, rows[i].says);
+        settle();
+        end(rows[i].says);
+    }
+}
+
+QB_TEST(a_close_of_which_nobody_knows_is_proposed_anew)
+{
+    begin_with(64, 8, outages);
+    world.now_us = 200 * S + 250 * MS;
+    tick();
+    QB_EXPECT_EQ(effects.list[0].expires_us, world.now_us + 1 * S, "it does not lie in wait");
+    world.outage = (struct qb_outage){.is_on = true, .since_us = 200 * S};
+    world.now_us += 2 * S;
+    answer_call(QB_APPEND_UNKNOWN);
+    QB_EXPECT_EQ(world.call_count, 0, "not as long as the ledger is away");
+    world.outage = (struct qb_outage){.since_us = 200 * S, .until_us = 203 * S};
+    world.now_us = 204 * S;
+    tick();
+    QB_EXPECT_EQ(world.calls[0].entry.type, QB_ENTRY_EXTEND, "put off by then");
+    settle();
+    end("an unknown close");
 }
 
 /* A command of the seller or of staff, each with an id of its own. */

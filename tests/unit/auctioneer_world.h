@@ -69,6 +69,7 @@ static struct world {
     int over_heard;     /* of those, by another replica's entry */
     uint64_t announced; /* the newest announced seq */
     bool is_broken;     /* an expectation inside the world failed */
+    struct qb_outage outage;
 } world;
 
 static struct qb_effects effects;
@@ -86,6 +87,13 @@ static void add_record(void *context, uint32_t lot, const struct qb_bid_record *
     (void)context;
     (void)lot;
     world.records[world.record_count++] = *record;
+}
+
+static struct qb_outage newest_outage(void *context, uint32_t lot)
+{
+    (void)context;
+    (void)lot;
+    return world.outage;
 }
 
 static void carry_out(const struct qb_effect *effect)
@@ -319,7 +327,8 @@ static struct qb_rules plain_rules(void)
     return rules;
 }
 
-static void begin(uint32_t tickets_max, uint32_t held_max)
+static void begin_with(uint32_t tickets_max, uint32_t held_max,
+                       struct qb_auctioneer_outages outages)
 {
     struct qb_auctioneer_options options = {
         .lots_max = 4,
@@ -331,6 +340,7 @@ static void begin(uint32_t tickets_max, uint32_t held_max)
         .expires_us = 5 * S,
         .pending_us = 2 * S,
         .records = {all_records, add_record, NULL},
+        .outages = outages,
     };
     struct qb_lot lot = {
         .auction = AUCTION, .price = QB_AMOUNT_NONE, .final_price = QB_AMOUNT_NONE};
