@@ -9,6 +9,7 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
+#include "base/condition.h"
 #include "storage/journal_rabbit_parts.h"
 
 #define ENTRIES_MAX      100
@@ -100,9 +101,7 @@ static bool append(struct qb_journal_writer *writer, const struct qb_journal_ite
 static bool flush(struct qb_journal *port, int64_t timeout_us)
 {
     struct rabbit_journal *journal = (struct rabbit_journal *)port;
-    int64_t at_us = qb_clock_wall_us() + timeout_us; /* what pthread_cond_timedwait takes */
-    const struct timespec until = {.tv_sec = (time_t)(at_us / QB_SECOND_US),
-                                   .tv_nsec = (long)(at_us % QB_SECOND_US * 1000)};
+    const struct timespec until = qb_condition_after(timeout_us);
     int waited = 0;
 
     (void)pthread_mutex_lock(&journal->lock);
@@ -215,7 +214,7 @@ struct qb_journal *qb_journal_rabbit_new(const struct qb_journal_rabbit_options 
     journal->journal.ops = &ops;
     copy_options(journal, options);
     (void)pthread_mutex_init(&journal->lock, NULL);
-    (void)pthread_cond_init(&journal->changed, NULL);
+    qb_condition_init(&journal->changed);
     journal->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     QB_ASSERT(journal->wake >= 0);
     struct publisher *publisher = &journal->publisher;

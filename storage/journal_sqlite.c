@@ -8,6 +8,7 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
+#include "base/condition.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "storage/journal_waiting.h"
@@ -173,18 +174,10 @@ static bool append(struct qb_journal_writer *writer, const struct qb_journal_ite
     return is_taken;
 }
 
-static struct timespec after_us(int64_t us)
-{
-    int64_t at_us = qb_clock_wall_us() + us; /* what pthread_cond_timedwait takes */
-
-    return (struct timespec){.tv_sec = (time_t)(at_us / QB_SECOND_US),
-                             .tv_nsec = (long)(at_us % QB_SECOND_US * 1000)};
-}
-
 static bool flush(struct qb_journal *port, int64_t timeout_us)
 {
     struct sqlite_journal *journal = (struct sqlite_journal *)port;
-    const struct timespec until = after_us(timeout_us);
+    const struct timespec until = qb_condition_after(timeout_us);
     int waited = 0;
 
     (void)pthread_mutex_lock(&journal->lock);
@@ -210,7 +203,7 @@ static uint64_t backlog(struct qb_journal *port)
 /* Waits until the journal has something that is not settled. */
 static void await_backlog(struct sqlite_journal *journal, int64_t wait_us)
 {
-    const struct timespec until = after_us(wait_us);
+    const struct timespec until = qb_condition_after(wait_us);
     int waited = 0;
 
     if (wait_us == 0) return;
@@ -335,7 +328,7 @@ struct qb_journal *qb_journal_sqlite_new(const struct qb_journal_sqlite_options 
         return NULL;
     }
     (void)pthread_mutex_init(&journal->lock, NULL);
-    (void)pthread_cond_init(&journal->changed, NULL);
+    qb_condition_init(&journal->changed);
     int failed = pthread_create(&journal->thread, NULL, commit_piles, journal);
     QB_ASSERT(failed == 0);
     return &journal->journal;
