@@ -172,6 +172,7 @@ static bool drain(struct qb_recovery *recovery, uint32_t epoch, struct qb_error 
     const struct qb_journal_rabbit_options *journal = &recovery->options.cluster->journal;
     struct qb_journal_rabbit_seen seen;
     int64_t messages = 0;
+    unsigned marker = 0;
 
     begin_step(recovery, "mark");
     QB_TRY(qb_journal_rabbit_look(journal, &seen, error));
@@ -180,13 +181,14 @@ static bool drain(struct qb_recovery *recovery, uint32_t epoch, struct qb_error 
     }
     recovery->done[0] = QB_INT("shards", journal->shards);
     recovery->done[1] = QB_INT("messages_before", messages);
-    QB_TRY(qb_journal_rabbit_mark(journal, epoch, 1, error));
-    QB_TRY(await_marker(recovery, epoch, 1, error));
+    QB_TRY(qb_epochs_attempt(recovery->sql, epoch, &marker, error));
+    QB_TRY(qb_journal_rabbit_mark(journal, epoch, marker, error));
+    QB_TRY(await_marker(recovery, epoch, marker, error));
     /* What a lost reader held may come back behind the first marker, never behind the second. */
     if (rest(recovery, MARK_WAIT_US)) return qb_error_set(error, "this replica ends");
-    QB_TRY(qb_journal_rabbit_mark(journal, epoch, 2, error));
+    QB_TRY(qb_journal_rabbit_mark(journal, epoch, marker + 1, error));
     begin_step(recovery, "drain");
-    QB_TRY(await_marker(recovery, epoch, 2, error));
+    QB_TRY(await_marker(recovery, epoch, marker + 1, error));
     recovery->done[0] = QB_INT("shards", journal->shards);
     return qb_epochs_move(recovery->sql, epoch, QB_EPOCH_REBUILDING, 0, error);
 }

@@ -5,6 +5,14 @@
 #include "base/assert.h"
 #include "base/attributes.h"
 
+/* What a marker's message and the table have room for. */
+#define MARKER_MAX INT16_MAX
+
+/* The session leads: one that broke and came back holds no lock. */
+#define IS_LEADER                                                                                  \
+    "EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND objid "                        \
+    "= " QB_EPOCHS_LEADER_LOCK " AND pid = pg_backend_pid() AND granted)"
+
 /* Each state's name, and from which one it is reached. */
 static const struct {
     const char *name;
@@ -125,12 +133,10 @@ static bool run(struct qb_sql_link *link, struct qb_statement *statement, const 
 bool qb_epochs_move(struct qb_sql_link *link, uint32_t epoch, enum qb_epoch_state to,
                     qb_time_us opened_us, struct qb_error *error)
 {
-    /* A session that broke and came back holds no lock: it leads no longer. */
     struct qb_statement *move = qb_sql(
-        link,
-        "UPDATE recovery SET epoch = ?1, state = ?2, opened_us = ?3 WHERE epoch = ?4 AND "
-        "state IN (?5, ?6, ?2) AND EXISTS (SELECT 1 FROM pg_locks WHERE locktype = "
-        "'advisory' AND objid = " QB_EPOCHS_LEADER_LOCK " AND pid = pg_backend_pid() AND granted)");
+        link, "UPDATE recovery SET epoch = ?1, state = ?2, opened_us = ?3, attempt = CASE WHEN "
+              "epoch = ?1 THEN attempt ELSE 0 END WHERE epoch = ?4 AND state IN (?5, ?6, ?2) "
+              "AND " IS_LEADER);
 
     QB_ASSERT(to < QB_EPOCH_STATES);
     qb_bind_int(move, 1, epoch);
@@ -140,6 +146,28 @@ bool qb_epochs_move(struct qb_sql_link *link, uint32_t epoch, enum qb_epoch_stat
     qb_bind_text(move, 5, states[to].before);
     qb_bind_text(move, 6, states[to].or_before);
     return run(link, move, "another leader has moved the epoch, or leads by now", error);
+}
+
+bool qb_epochs_attempt(struct qb_sql_link *link, uint32_t epoch, unsigned *marker,
+                       struct qb_error *error)
+{
+    struct qb_statement *begin =
+        qb_sql(link, "UPDATE recovery SET attempt = attempt + 1 WHERE epoch = ?1 AND state = ?2 "
+                     "AND " IS_LEADER " RETURNING attempt");
+
+    qb_bind_int(begin, 1, epoch);
+    qb_bind_text(begin, 2, states[QB_EPOCH_SEALING].name);
+    QB_TRY(one_row(begin, "another leader has moved the epoch, or leads by now", error));
+    int64_t attempt = qb_column_int(begin, 0);
+    qb_sql_end(begin);
+    if (attempt > MARKER_MAX / 2)
+        return qb_error_set(error,
+                            "epoch %u was begun to be drained %lld times: see why that fails; "
+                            "then, with the queues of the journal empty, empty the table drained "
+                            "and set recovery.attempt to 0",
+                            epoch, (long long)attempt - 1);
+    *marker = (unsigned)attempt * 2 - 1;
+    return true;
 }
 
 bool qb_epochs_drained(struct qb_sql_link *link, uint32_t epoch, unsigned shard, unsigned number,

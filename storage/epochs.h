@@ -65,6 +65,12 @@ void qb_epochs_tell_step(struct qb_sql_link *link, const char *step, const char 
 QB_MUST_USE bool qb_epochs_move(struct qb_sql_link *link, uint32_t epoch, enum qb_epoch_state to,
                                 qb_time_us opened_us, struct qb_error *error);
 
+/* By the leader, of an epoch that is SEALING, each time before it marks: `*marker` and the number
+ * behind it are for its two markers, and no attempt before has used them. Rows of such a one say
+ * nothing of what was published since, as after a lost queue. */
+QB_MUST_USE bool qb_epochs_attempt(struct qb_sql_link *link, uint32_t epoch, unsigned *marker,
+                                   struct qb_error *error);
+
 /* A persister has met the `number`-th marker in a shard's queue: everything before it is applied.
  */
 QB_MUST_USE bool qb_epochs_drained(struct qb_sql_link *link, uint32_t epoch, unsigned shard,

@@ -242,6 +242,38 @@ QB_TEST(who_hears_the_bus_is_known_to_the_others)
     close_all(&link);
 }
 
+QB_TEST(each_attempt_to_drain_an_epoch_has_markers_of_its_own)
+{
+    struct qb_store_link *link = open_new();
+    struct qb_sql_link *leader = qb_schema_connect(postgres);
+    struct qb_error error = {""};
+    unsigned first = 0;
+    unsigned second = 0;
+    unsigned count = 9;
+    bool is_leader = false;
+
+    QB_EXPECT(!qb_epochs_attempt(leader, 0, &first, &error), "only by who leads");
+    QB_EXPECT(qb_epochs_lead(leader, &is_leader, &error) && is_leader, error.text);
+    QB_EXPECT(qb_epochs_attempt(leader, 0, &first, &error), error.text);
+    QB_EXPECT(qb_epochs_drained(leader, 0, 0, first, &error), error.text);
+    QB_EXPECT(qb_epochs_drained(leader, 0, 0, first + 1, &error), error.text);
+    QB_EXPECT(qb_epochs_attempt(leader, 0, &second, &error), error.text);
+    QB_EXPECT(second > first + 1, "behind both of the first");
+    QB_EXPECT(qb_epochs_drained_count(leader, 0, second, &count, &error), error.text);
+    QB_EXPECT_EQ(count, 0, "nobody has met it");
+    QB_EXPECT_EQ(qb_sql_run(leader, "UPDATE recovery SET attempt = 16383", &error), true, "late");
+    QB_EXPECT(!qb_epochs_attempt(leader, 0, &second, &error), "no number is left");
+    QB_EXPECT(strstr(error.text, "recovery.attempt") != NULL, error.text);
+    QB_EXPECT(qb_epochs_move(leader, 0, QB_EPOCH_REBUILDING, 0, &error), error.text);
+    QB_EXPECT(!qb_epochs_attempt(leader, 0, &second, &error), "it is drained");
+    QB_EXPECT(qb_epochs_move(leader, 1, QB_EPOCH_OPENING, 0, &error), error.text);
+    QB_EXPECT(qb_epochs_move(leader, 1, QB_EPOCH_SEALING, 0, &error), error.text);
+    QB_EXPECT(qb_epochs_attempt(leader, 1, &second, &error), error.text);
+    QB_EXPECT_EQ(second, first, "an epoch begins anew");
+    qb_sql_close(&leader);
+    close_all(&link);
+}
+
 /* What one of two archivers waits for. */
 static void *look_at_head(void *context)
 {

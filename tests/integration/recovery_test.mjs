@@ -138,3 +138,27 @@ test('an auction whose end falls into an outage of its shard of Redis is put off
   await until(async () => (await cluster.servers[0].state(other)).status === 'unsold', 'the other is over');
   assert.ok(!types(other).includes(EXTEND));
 });
+
+// A second attempt at a recovery, by a replica that knows no auction: bids that only the queues have, and
+// markers of the first attempt.
+test('what a recovery that was begun before has left is not taken for done', { timeout: 120000 }, async () => {
+  const [first, second] = cluster.servers;
+  const auction = await first.auction(seller, { start_price: 1000 });
+  const client = await Client.connect(first, ann);
+  assert.equal((await client.bid(auction, 5000, 'limited')).ok, true);
+  const before = epoch();
+  await cluster.persisters.at(-1).kill();
+  const { seq } = await client.good({ do: 'bid', auction, max: 90000, currency: 'USD', key: 'only-in-a-queue' });
+  cluster.rows('UPDATE recovery SET attempt = attempt + 1 RETURNING attempt');
+  for (const number of [1, 2])
+    for (const shard of [0, 1]) cluster.rows(`INSERT INTO drained VALUES (${before}, ${shard}, ${number}) RETURNING epoch`);
+  await Promise.all([first.kill(), second.kill()]);
+  await cluster.stack.kill('redis-1');
+  await cluster.stack.revive('redis-1');
+  await Promise.all([first.run(), second.run()]);
+  await until(() => epoch() > before || cluster.servers.some((server) => /"recovery.waits"/.test(server.log)), 'a recovery', LONG_MS);
+  cluster.persist();
+  await cluster.open();
+  assert.equal(types(auction).length, seq, 'an acknowledged bid is lost');
+  assert.equal((await second.state(auction)).seq, seq);
+});
