@@ -2,15 +2,18 @@
 
 #include <pthread.h>
 #include <stdio.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "app/recovery_holds.h"
 #include "app/recovery_rebuild.h"
 #include "app/recovery_republish.h"
 #include "app/redis_desk.h"
 #include "base/assert.h"
 #include "base/clock.h"
+#include "base/condition.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "storage/hearers.h"
@@ -33,7 +36,7 @@ struct qb_recovery {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    bool is_ending;
+    atomic_bool is_ending; /* set under the lock, so that who waits is woken */
     bool is_needed;
     uint32_t needed_epoch;
     const char *why;
@@ -59,19 +62,15 @@ struct qb_recovery {
 /* Waits; true: it shall end. */
 static bool rest(struct qb_recovery *recovery, int64_t wait_us)
 {
-    struct timespec until;
-    int64_t until_us = qb_clock_mono_us() + wait_us;
+    const struct timespec until = qb_condition_after(wait_us);
 
-    until.tv_sec = (time_t)(until_us / QB_SECOND_US);
-    until.tv_nsec = (long)(until_us % QB_SECOND_US) * 1000;
     (void)pthread_mutex_lock(&recovery->lock);
     int failed = 0;
-    while (!recovery->is_ending && failed == 0) {
+    while (!atomic_load(&recovery->is_ending) && failed == 0) {
         failed = pthread_cond_timedwait(&recovery->changed, &recovery->lock, &until);
     }
-    bool is_ending = recovery->is_ending;
     (void)pthread_mutex_unlock(&recovery->lock);
-    return is_ending;
+    return atomic_load(&recovery->is_ending);
 }
 
 /* One line a step, at its end: how long it took and what it did. */
@@ -136,6 +135,7 @@ static bool seal(struct qb_recovery *recovery, uint32_t epoch, struct qb_error *
         .link = recovery->link,
         .desk = recovery->desk,
         .upto = UINT64_MAX,
+        .is_ending = &recovery->is_ending,
     };
     QB_TRY(qb_redis_desk_wait(recovery->desk, REDIS_WAIT_US, error));
     QB_TRY(qb_republish_run(&republish, error));
@@ -193,32 +193,59 @@ static bool drain(struct qb_recovery *recovery, uint32_t epoch, struct qb_error 
     return qb_epochs_move(recovery->sql, epoch, QB_EPOCH_REBUILDING, 0, error);
 }
 
-static bool open_next(struct qb_recovery *recovery, uint32_t epoch, struct qb_error *error)
+/* Without them a limit counts too little in an hour from now, which closes bidding to nobody. */
+static void set_holds(struct qb_recovery *recovery, const struct qb_rebuild *rebuild,
+                      uint32_t epoch)
+{
+    struct qb_error error = {""};
+    size_t set = 0;
+
+    if (qb_recovery_holds_set(&rebuild->holds, recovery->desk, rebuild->store, rebuild->link, epoch,
+                              &recovery->is_ending, &set, &error))
+        qb_log(QB_LOG_INFO, "recovery.holds", QB_INT("holds", set));
+    else
+        qb_log(QB_LOG_ERROR, "recovery.holds_failed", QB_TEXT("error", error.text));
+}
+
+static bool open_rebuilt(struct qb_recovery *recovery, struct qb_rebuild *rebuild, uint32_t epoch,
+                         struct qb_error *error)
 {
     const struct qb_cluster *cluster = recovery->options.cluster;
+    qb_time_us opened_us = 0;
+
+    begin_step(recovery, "open");
+    QB_TRY(qb_epochs_move(recovery->sql, epoch, QB_EPOCH_OPENING, 0, error));
+    QB_TRY(qb_journal_rabbit_prepare(&cluster->journal, epoch, error));
+    for (unsigned i = 0; i < cluster->redis.count; i++) {
+        QB_TRY(qb_redis_desk_open(recovery->desk, i, epoch, error));
+    }
+    set_holds(recovery, rebuild, epoch);
+    QB_TRY(qb_rebuild_now_us(rebuild, &opened_us, error));
+    recovery->done[0] = QB_INT("shards", cluster->redis.count);
+    recovery->done[1] = QB_INT("epoch", epoch);
+    return qb_epochs_move(recovery->sql, epoch, QB_EPOCH_OPEN, opened_us, error);
+}
+
+static bool open_next(struct qb_recovery *recovery, uint32_t epoch, struct qb_error *error)
+{
     struct qb_rebuild rebuild = {
         .desk = recovery->desk,
         .store = recovery->options.store->ops,
         .link = recovery->link,
         .ring_entries = recovery->options.ring_entries,
+        .is_ending = &recovery->is_ending,
     };
-    qb_time_us opened_us = 0;
 
     begin_step(recovery, "rebuild");
-    QB_TRY(qb_redis_desk_wait(recovery->desk, REDIS_WAIT_US, error));
-    QB_TRY(qb_rebuild_run(&rebuild, error));
-    recovery->done[0] = QB_INT("auctions", rebuild.auctions);
-    recovery->done[1] = QB_INT("entries", rebuild.entries);
-    begin_step(recovery, "open");
-    QB_TRY(qb_epochs_move(recovery->sql, epoch + 1, QB_EPOCH_OPENING, 0, error));
-    QB_TRY(qb_journal_rabbit_prepare(&cluster->journal, epoch + 1, error));
-    for (unsigned i = 0; i < cluster->redis.count; i++) {
-        QB_TRY(qb_redis_desk_open(recovery->desk, i, epoch + 1, error));
+    bool is_done =
+        qb_redis_desk_wait(recovery->desk, REDIS_WAIT_US, error) && qb_rebuild_run(&rebuild, error);
+    if (is_done) {
+        recovery->done[0] = QB_INT("auctions", rebuild.auctions);
+        recovery->done[1] = QB_INT("entries", rebuild.entries);
+        is_done = open_rebuilt(recovery, &rebuild, epoch + 1, error);
     }
-    QB_TRY(qb_rebuild_now_us(&rebuild, &opened_us, error));
-    recovery->done[0] = QB_INT("shards", cluster->redis.count);
-    recovery->done[1] = QB_INT("epoch", epoch + 1);
-    return qb_epochs_move(recovery->sql, epoch + 1, QB_EPOCH_OPEN, opened_us, error);
+    qb_recovery_holds_fini(&rebuild.holds);
+    return is_done;
 }
 
 static void complain(struct qb_recovery *recovery, const char *what, const struct qb_error *error)
@@ -344,6 +371,8 @@ static void lead(struct qb_recovery *recovery)
             qb_metric_add(QB_METRIC_recoveries_total, NULL, 1);
             qb_log(QB_LOG_WARNING, "recovery.done", QB_INT("epoch", found.epoch + 1),
                    QB_INT("ms", took_us / QB_MS_US));
+        } else if (atomic_load(&recovery->is_ending)) { /* another goes on from the row */
+            qb_log(QB_LOG_WARNING, "recovery.left", QB_INT("epoch", found.epoch));
         } else {
             complain(recovery, recovery->step != NULL ? recovery->step : "begin", &error);
             qb_epochs_tell_step(recovery->sql, NULL, recovery->who);
@@ -404,16 +433,12 @@ static void name_process(char *name, size_t room)
 struct qb_recovery *qb_recovery_new(const struct qb_recovery_options *options)
 {
     struct qb_recovery *recovery = calloc(1, sizeof *recovery);
-    pthread_condattr_t attributes;
 
     QB_ASSERT(recovery != NULL);
     recovery->options = *options;
     name_process(recovery->who, sizeof recovery->who);
     (void)pthread_mutex_init(&recovery->lock, NULL);
-    (void)pthread_condattr_init(&attributes);
-    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&recovery->changed, &attributes);
-    (void)pthread_condattr_destroy(&attributes);
+    qb_condition_init(&recovery->changed);
     int failed = pthread_create(&recovery->thread, NULL, run, recovery);
     QB_ASSERT(failed == 0);
     return recovery;
@@ -426,7 +451,7 @@ void qb_recovery_free(struct qb_recovery **recovery)
     *recovery = NULL;
     if (old == NULL) return;
     (void)pthread_mutex_lock(&old->lock);
-    old->is_ending = true;
+    atomic_store(&old->is_ending, true);
     (void)pthread_cond_signal(&old->changed);
     (void)pthread_mutex_unlock(&old->lock);
     (void)pthread_join(old->thread, NULL);

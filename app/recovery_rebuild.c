@@ -37,6 +37,13 @@ static void settle(struct writer *writer)
     if (!qb_redis_desk_settle(writer->rebuild->desk, writer->error)) writer->has_failed = true;
 }
 
+static bool goes_on(const struct writer *writer)
+{
+    bool is_ending = atomic_load(writer->rebuild->is_ending);
+
+    return !is_ending || qb_error_set(writer->error, "this replica ends");
+}
+
 /* A guarded command begins with its name; its words are added, then send() is called. */
 static struct qb_words *begin(struct writer *writer, const char *name)
 {
@@ -112,6 +119,7 @@ static bool wipe(struct writer *writer)
             writer->has_failed = true;
         }
         if (page.keys > 0) send(writer);
+        if (!goes_on(writer)) writer->has_failed = true;
     } while (!writer->has_failed && strcmp(page.cursor, "0") != 0);
     settle(writer);
     qb_words_fini(&scan);
@@ -242,6 +250,7 @@ static bool write_auction(struct auction *auction)
     if (loaded.lot.seq > 0 && !qb_lot_is_over(&loaded.lot)) {
         write_stream(auction);
         write_state(auction, &loaded);
+        qb_recovery_holds_add(&rebuild->holds, &loaded.lot);
         rebuild->auctions++;
         rebuild->entries += loaded.lot.seq;
     }
@@ -264,7 +273,7 @@ static bool write_shard(struct writer *writer, const struct qb_live *live)
     for (size_t i = 0; is_good && i < live->count; i++) {
         auction.id = live->auctions[i];
         if (qb_shard_of(auction.id, qb_redis_desk_shards(rebuild->desk)) != writer->shard) continue;
-        is_good = write_auction(&auction);
+        is_good = goes_on(writer) && write_auction(&auction);
     }
     settle(writer);
     free(auction.ring);

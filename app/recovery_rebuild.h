@@ -4,8 +4,10 @@
  */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdint.h>
 
+#include "app/recovery_holds.h"
 #include "app/redis_desk.h"
 #include "base/attributes.h"
 #include "base/error.h"
@@ -16,8 +18,10 @@ struct qb_rebuild {
     const struct qb_store_ops *store;
     struct qb_store_link *link;
     uint32_t ring_entries; /* newest entries of an auction, kept for clients that resume */
-    char token[64];        /* of this leader's attempt; set by qb_rebuild_run() */
-    size_t auctions;       /* written so far */
+    const atomic_bool *is_ending;
+    struct qb_recovery_holds holds; /* of the auctions written so far; the caller's to end */
+    char token[64];                 /* of this leader's attempt; set by qb_rebuild_run() */
+    size_t auctions;                /* written so far */
     size_t entries;
 };
 

@@ -92,7 +92,10 @@ static bool put_behind(struct qb_republish *republish, unsigned shard, qb_id auc
         qb_words_string(&words, "COUNT");
         qb_words_int(&words, PAGE);
         page->count = 0;
-        is_good = qb_redis_desk_ask(republish->desk, shard, &words, take_page, page, error);
+        bool is_ending = republish->is_ending != NULL && atomic_load(republish->is_ending);
+        is_good = !is_ending || qb_error_set(error, "this replica ends");
+        if (is_good)
+            is_good = qb_redis_desk_ask(republish->desk, shard, &words, take_page, page, error);
         if (!is_good || page->count == 0) break;
         if (page->items[0].seq > seq + 1) say_missing(auction, seq + 1, page->items[0].seq - 1);
         is_good = qb_journal_rabbit_put(republish->journal, shard, page->items, page->count, error);

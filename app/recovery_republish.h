@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include <stdatomic.h>
+
 #include "app/redis_desk.h"
 #include "base/attributes.h"
 #include "base/error.h"
@@ -16,12 +18,13 @@ struct qb_republish {
     const struct qb_store_ops *store; /* of qb_republish_run(), and its link */
     struct qb_store_link *link;
     struct qb_redis_desk *desk;
-    uint64_t upto;  /* of an auction no entry above this one */
-    size_t entries; /* published so far */
+    uint64_t upto;                /* of an auction no entry above this one */
+    const atomic_bool *is_ending; /* may be null */
+    size_t entries;               /* published so far */
 };
 
 /* Publishes what Redis has of every live auction and the store has not. What is in the store or in
- * another queue, too, is no harm. */
+ * another queue, too, is no harm. False with `error` set: begin again at the top. */
 QB_MUST_USE bool qb_republish_run(struct qb_republish *republish, struct qb_error *error);
 
 /* Publishes what Redis has of an auction behind `seq`, which is the newest that the store has. */

@@ -207,10 +207,27 @@ static void add_words(struct qb_words *words, unsigned shard, const struct step 
     qb_words_add(words, bytes, writer.length);
 }
 
+/* The call of the script with these steps. */
+static void put_call(struct qb_words *words, const char *sha, unsigned shard,
+                     const struct qb_limits_redis_options *options, const struct step *steps,
+                     size_t count)
+{
+    qb_words_clear(words);
+    qb_words_string(words, "EVALSHA");
+    qb_words_string(words, sha);
+    qb_words_int(words, (int64_t)(count * 2));
+    for (size_t i = 0; i < count; i++) add_words(words, shard, &steps[i], true);
+    qb_words_int(words, options->bids_max);
+    qb_words_int(words, options->window_us);
+    qb_words_int(words, options->reserved_us);
+    qb_words_int(words, (int64_t)count);
+    for (size_t i = 0; i < count; i++) add_words(words, shard, &steps[i], false);
+    qb_words_shard_key(words, shard, "epoch");
+}
+
 static void send_steps(struct shard *shard, const struct step *steps, size_t count)
 {
     struct qb_limits_redis *limits = shard->limits;
-    struct qb_words *words = &limits->words;
     struct call *call = calloc(1, sizeof *call + count * sizeof call->steps[0]);
 
     QB_ASSERT(call != NULL);
@@ -219,18 +236,8 @@ static void send_steps(struct shard *shard, const struct step *steps, size_t cou
     call->count = count;
     (void)memcpy(call->steps, steps, count * sizeof steps[0]);
     limits->under_way += count;
-    qb_words_clear(words);
-    qb_words_string(words, "EVALSHA");
-    qb_words_string(words, limits->sha);
-    qb_words_int(words, (int64_t)(count * 2));
-    for (size_t i = 0; i < count; i++) add_words(words, shard->index, &steps[i], true);
-    qb_words_int(words, limits->options.bids_max);
-    qb_words_int(words, limits->options.window_us);
-    qb_words_int(words, limits->options.reserved_us);
-    qb_words_int(words, (int64_t)count);
-    for (size_t i = 0; i < count; i++) add_words(words, shard->index, &steps[i], false);
-    qb_words_shard_key(words, shard->index, "epoch");
-    qb_words_send(words, shard->link, on_answer, call);
+    put_call(&limits->words, limits->sha, shard->index, &limits->options, steps, count);
+    qb_words_send(&limits->words, shard->link, on_answer, call);
 }
 
 static void send_all(struct shard *shard, const struct steps *steps)
@@ -328,9 +335,8 @@ void qb_limits_redis_release(struct qb_limits_redis *limits, qb_id user, qb_id a
     add_step(&shard->waiting, &step);
 }
 
-void qb_limits_redis_hold(struct qb_limits_redis *limits, const struct qb_hold *hold)
+static struct step step_of(const struct qb_hold *hold)
 {
-    struct shard *shard = shard_of(limits, hold->user);
     struct step step = {
         .kind = HOLD,
         .of = {.user = hold->user, .auction = hold->auction, .max = hold->amount},
@@ -339,12 +345,32 @@ void qb_limits_redis_hold(struct qb_limits_redis *limits, const struct qb_hold *
     };
 
     QB_ASSERT(hold->amount >= 0);
-    if (is_full(shard)) {
-        lose_hold();
-        return;
-    }
     (void)memcpy(step.of.currency, hold->currency, QB_CURRENCY_BYTES);
-    add_step(&shard->waiting, &step);
+    return step;
+}
+
+void qb_limits_redis_hold(struct qb_limits_redis *limits, const struct qb_hold *hold)
+{
+    struct shard *shard = shard_of(limits, hold->user);
+    const struct step step = step_of(hold);
+
+    if (is_full(shard))
+        lose_hold();
+    else
+        add_step(&shard->waiting, &step);
+}
+
+void qb_limits_redis_hold_words(struct qb_words *words, unsigned shard, uint32_t epoch,
+                                const struct qb_hold *holds, size_t count)
+{
+    const struct qb_limits_redis_options options = {0}; /* of submissions: there are none */
+    struct step steps[QB_LIMITS_REDIS_HOLDS_MAX];
+    char sha[QB_SCRIPT_SHA_BYTES];
+
+    QB_ASSERT(count <= QB_LIMITS_REDIS_HOLDS_MAX);
+    for (size_t i = 0; i < count; i++) steps[i] = step_of(&holds[i]);
+    qb_script_sha(QB_SCRIPT_LIMITS, epoch, sha);
+    put_call(words, sha, shard, &options, steps, count);
 }
 
 bool qb_limits_redis_is_ready(const struct qb_limits_redis *limits)

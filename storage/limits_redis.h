@@ -88,6 +88,13 @@ void qb_limits_redis_release(struct qb_limits_redis *limits, qb_id user, qb_id a
  * only. */
 void qb_limits_redis_hold(struct qb_limits_redis *limits, const struct qb_hold *hold);
 
+/* The command that sets holds of accounts of one shard in `epoch`, for who has a connection of its
+ * own: recovery, which knows all leaders. At most so many at a time. */
+#define QB_LIMITS_REDIS_HOLDS_MAX 100
+struct qb_words;
+void qb_limits_redis_hold_words(struct qb_words *words, unsigned shard, uint32_t epoch,
+                                const struct qb_hold *holds, size_t count);
+
 /* Sends what has gathered: at the end of each turn of the loop. */
 void qb_limits_redis_turn(struct qb_limits_redis *limits);
 

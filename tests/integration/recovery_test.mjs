@@ -82,6 +82,20 @@ async function isPutOff(auction, backMs) {
   assert.ok(!all.includes(CLOSE), String(all));
 }
 
+// What an account has at stake in an auction by its folded state, as Redis has it: [amount, end, epoch].
+async function holdOf(account, auction) {
+  const [user, id] = [account.id, auction].map((text) => numberOf(text).toString(16).padStart(16, '0'));
+  const shard = shardOf(account.id);
+  const script = `local field = 'h' .. struct.pack('<I4I4', 0x${id.slice(8)}, 0x${id.slice(0, 8)})
+    local hold = redis.call('HGET', KEYS[1], field)
+    if not hold then return {} end
+    local seq, amount, ends, currency, epoch = struct.unpack('<I8I8I8c4I4', hold)
+    return {amount, ends, epoch}`;
+  const url = cluster.env.REDIS_OPERATOR_URL.split(',')[shard];
+  const { stdout } = await run('redis-cli', ['--no-auth-warning', '-u', url, 'EVAL', script, '1', `qb:{q${shard}}:limit:${user}:stakes`]);
+  return stdout.trim().split('\n').map(Number);
+}
+
 // Kills a shard of Redis; done when the next epoch is open at all replicas.
 async function recover() {
   const before = epoch();
@@ -139,13 +153,18 @@ test('an auction whose end falls into an outage of its shard of Redis is put off
   assert.ok(!types(other).includes(EXTEND));
 });
 
-// A second attempt at a recovery, by a replica that knows no auction: bids that only the queues have, and
-// markers of the first attempt.
+// A second attempt at a recovery, by a replica that knows no auction: bids that only the queues have, markers
+// of the first attempt, a leader with a limit.
 test('what a recovery that was begun before has left is not taken for done', { timeout: 120000 }, async () => {
   const [first, second] = cluster.servers;
+  const boss = await first.account('boss');
+  cluster.rows('UPDATE users SET roles = 4 WHERE email = \'boss@test.example\' RETURNING id');
+  const { token } = await first.call('POST', '/api/sessions', { body: { email: boss.email, password: boss.password, mode: 'token' } });
+  await first.call('PUT', `/api/users/${ann.id}/limit`, { token, body: { currency: 'USD', amount: 100000 } });
   const auction = await first.auction(seller, { start_price: 1000 });
   const client = await Client.connect(first, ann);
   assert.equal((await client.bid(auction, 5000, 'limited')).ok, true);
+  await until(async () => (await holdOf(ann, auction))[0] === 5000, 'what is at stake');
   const before = epoch();
   await cluster.persisters.at(-1).kill();
   const { seq } = await client.good({ do: 'bid', auction, max: 90000, currency: 'USD', key: 'only-in-a-queue' });
@@ -160,5 +179,6 @@ test('what a recovery that was begun before has left is not taken for done', { t
   cluster.persist();
   await cluster.open();
   assert.equal(types(auction).length, seq, 'an acknowledged bid is lost');
+  assert.deepEqual(await holdOf(ann, auction), [90000, 0, epoch()], 'a limit forgets what nobody has looked at');
   assert.equal((await second.state(auction)).seq, seq);
 });
