@@ -14,6 +14,18 @@ struct qb_home *qb_home_find(const struct qb_runner *runner, qb_id auction)
     return qb_map_get(&runner->homes, &auction);
 }
 
+struct qb_home **qb_homes_list(const struct qb_runner *runner, size_t *count)
+{
+    struct qb_home **homes = calloc(runner->homes.count + 1, sizeof(struct qb_home *));
+    struct qb_home *home = NULL;
+    size_t cursor = 0;
+
+    QB_ASSERT(homes != NULL);
+    *count = 0;
+    while ((home = qb_map_next(&runner->homes, &cursor, NULL)) != NULL) homes[(*count)++] = home;
+    return homes;
+}
+
 /* What others append to its log, and how many watch. */
 void qb_home_subscribe(struct qb_runner *runner, qb_id auction, bool is_wanted)
 {

@@ -220,6 +220,7 @@ static bool open_rebuilt(struct qb_recovery *recovery, struct qb_rebuild *rebuil
         QB_TRY(qb_redis_desk_open(recovery->desk, i, epoch, error));
     }
     set_holds(recovery, rebuild, epoch);
+    if (atomic_load(&recovery->is_ending)) return qb_error_set(error, "this replica ends");
     QB_TRY(qb_rebuild_now_us(rebuild, &opened_us, error));
     recovery->done[0] = QB_INT("shards", cluster->redis.count);
     recovery->done[1] = QB_INT("epoch", epoch);

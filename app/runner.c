@@ -49,7 +49,7 @@ static void heard(void *context, struct qb_topic topic, uint64_t seq, struct qb_
 {
     struct qb_runner *runner = context;
 
-    if (runner->edge == NULL) return; /* the end: nobody is connected any more */
+    if (runner->edge == NULL || runner->ledger == NULL) return; /* the end */
     if (topic.kind == QB_TOPIC_USER)
         notify(runner, topic.id, frame);
     else if (topic.kind == QB_TOPIC_LOG)
@@ -159,6 +159,33 @@ void qb_runners_free(struct qb_runners **runners)
     for (unsigned i = 0; i < old->count; i++) runner_free(old->runners[i]);
     free(old->runners);
     free(old);
+}
+
+/* Of a halted auction everything is answered: what waits here at once, what was never sent now, and
+ * what is under way when its ledger goes. */
+static void runner_end(struct qb_runner *runner)
+{
+    size_t count = 0;
+    struct qb_home **homes = qb_homes_list(runner, &count);
+
+    for (size_t i = 0; i < count; i++) {
+        struct qb_event halt = {.kind = QB_EVENT_HALT, .lot = homes[i]->lot};
+        qb_runner_feed(runner, &halt);
+    }
+    free(homes);
+    for (size_t i = 0; i < runner->waiting.count; i++) {
+        struct qb_event event = {.kind = QB_EVENT_APPENDED,
+                                 .ticket = runner->waiting.calls[i].ticket,
+                                 .outcome = QB_APPEND_FENCED};
+        qb_runner_feed(runner, &event);
+    }
+    runner->waiting.count = 0;
+    qb_ledger_free(&runner->ledger);
+}
+
+void qb_runners_end(struct qb_runners *all)
+{
+    for (unsigned i = 0; i < all->count; i++) runner_end(all->runners[i]);
 }
 
 struct qb_ledger *qb_runner_ledger(struct qb_runner *runner)

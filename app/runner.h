@@ -62,11 +62,16 @@ struct qb_runners_options {
 struct qb_runners *qb_runners_new(const struct qb_runners_options *options);
 void qb_runners_free(struct qb_runners **runners);
 
+/* The end, once no loop runs: commands that are under way are answered UNAVAILABLE, on the thread
+ * that calls or by messages in the runners' mailboxes, and the ledgers go. Nothing may be asked
+ * behind it. */
+void qb_runners_end(struct qb_runners *runners);
+
 /* A runner for one I/O thread. `ledger` is taken. */
 struct qb_runner *qb_runner_new(struct qb_runners *runners, struct qb_loop *loop,
                                 struct qb_ledger *ledger);
 /* The limits of accounts over all replicas, asked before anything is sent to an auction; a
- * cluster's only. Borrowed. */
+ * cluster's only. Borrowed; null when they go. */
 void qb_runner_set_limits(struct qb_runner *runner, struct qb_limits_redis *limits);
 /* Its edge, once there is one; before the loop runs. */
 void qb_runner_set_edge(struct qb_runner *runner, struct qb_edge *edge);

@@ -24,7 +24,7 @@ static bool is_bid(const struct qb_entry *entry)
 
 void qb_request_release(const struct qb_runner *at, const struct qb_request *request)
 {
-    if (at->limits != NULL)
+    if (at->all->options.shards > 0)
         qb_runner_unreserve(at, request);
     else if (is_bid(&request->entry))
         qb_holds_release(at->all->options.holds, &request->entry);

@@ -13,6 +13,8 @@
 qb_time_us qb_runner_now_us(struct qb_runner *runner)
 {
     int64_t uncertainty_us = 0;
+
+    if (runner->ledger == NULL) return 0;
     return qb_ledger_now_us(runner->ledger, &uncertainty_us);
 }
 

@@ -159,7 +159,8 @@ void qb_runner_load(struct qb_runner *runner, qb_id auction, qb_runner_loaded *d
     struct qb_loading *loading = qb_map_get(&runner->loading, &auction);
     bool is_new = loading == NULL;
 
-    if (done != NULL && runner->loading_waiters >= runner->waiters_max) {
+    if (done != NULL &&
+        (runner->ledger == NULL || runner->loading_waiters >= runner->waiters_max)) {
         done(context, QB_LEDGER_NO_ANSWER);
         return;
     }
@@ -217,17 +218,13 @@ static void lose(struct qb_runner *runner, struct qb_home *home)
 static void begin_again(struct qb_runner *runner)
 {
     struct qb_outgoing *outgoing[] = {&runner->own, &runner->adopted};
-    size_t cursor = 0;
-    struct qb_home *home = NULL;
+    size_t count = 0;
 
     for (size_t i = 0; i < QB_COUNT(outgoing); i++) { /* recovery decided about them already */
         outgoing[i]->count = 0;
         outgoing[i]->bytes.length = 0;
     }
-    struct qb_home **homes = calloc(runner->homes.count + 1, sizeof(struct qb_home *));
-    QB_ASSERT(homes != NULL);
-    size_t count = 0;
-    while ((home = qb_map_next(&runner->homes, &cursor, NULL)) != NULL) homes[count++] = home;
+    struct qb_home **homes = qb_homes_list(runner, &count);
     for (size_t i = 0; i < count; i++) {
         lose(runner, homes[i]);
         if (qb_auctioneer_is_idle(runner->auctioneer, homes[i]->lot))
@@ -265,14 +262,15 @@ static void take_gap(void *context, unsigned shard, bool is_deaf)
     struct qb_runner *runner = context;
 
     (void)shard;
-    if (!is_deaf) qb_ledger_missed(runner->ledger, 0);
+    if (!is_deaf && runner->ledger != NULL) qb_ledger_missed(runner->ledger, 0);
 }
 
 static void take_begun(void *context, struct qb_topic topic)
 {
     struct qb_runner *runner = context;
 
-    if (topic.kind == QB_TOPIC_LOG) qb_ledger_missed(runner->ledger, topic.id);
+    if (topic.kind == QB_TOPIC_LOG && runner->ledger != NULL)
+        qb_ledger_missed(runner->ledger, topic.id);
 }
 
 void qb_runner_listen(struct qb_runner *runner)

@@ -59,7 +59,7 @@ void qb_runner_limit(struct qb_runner *runner, struct qb_request *request)
 
 void qb_runner_unreserve(const struct qb_runner *at, const struct qb_request *request)
 {
-    if (!request->is_reserved) return;
+    if (!request->is_reserved || at->limits == NULL) return; /* it ends by itself */
     qb_limits_redis_release(at->limits, request->entry.bidder, request->entry.auction,
                             request->entry.bid_id);
 }

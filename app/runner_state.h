@@ -109,7 +109,7 @@ struct qb_runner {
     unsigned index;
     struct qb_loop *loop;
     struct qb_edge *edge;
-    struct qb_ledger *ledger;
+    struct qb_ledger *ledger; /* null: the end */
     struct qb_bus_member *member;
     struct qb_auctioneer *auctioneer;
     void *memory;          /* the auctioneer's */
@@ -266,6 +266,8 @@ void qb_runner_ask_archive(struct qb_runner *runner, struct qb_request *request)
 /* --- home.c --- */
 
 struct qb_home *qb_home_find(const struct qb_runner *runner, qb_id auction);
+/* All of them, to be freed: for who changes them on the way. */
+struct qb_home **qb_homes_list(const struct qb_runner *runner, size_t *count);
 /* Takes an auction in; null when there is no room. */
 struct qb_home *qb_home_add(struct qb_runner *runner, const struct qb_lot *state);
 /* To the log of an auction; a home does it by itself. */

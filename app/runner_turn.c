@@ -227,14 +227,14 @@ void qb_runner_durable(void *context, qb_id auction, uint64_t seq)
         qb_fatal("journal.failed", "the disk takes no more bids; free space or replace it, then "
                                    "start again: nothing acknowledged is lost");
     }
-    qb_ledger_durable(runner->ledger, auction, seq);
+    if (runner->ledger != NULL) qb_ledger_durable(runner->ledger, auction, seq);
 }
 
 void qb_runner_adopted(void *context, qb_id auction, uint64_t seq)
 {
     struct qb_runner *runner = context;
 
-    if (seq != 0) qb_ledger_adopted(runner->ledger, auction, seq);
+    if (seq != 0 && runner->ledger != NULL) qb_ledger_adopted(runner->ledger, auction, seq);
 }
 
 void qb_runner_settled(void *context, qb_id auction, uint64_t seq)

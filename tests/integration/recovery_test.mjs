@@ -21,7 +21,7 @@ let ann;
 let bob;
 
 before(async () => {
-  cluster = await Cluster.start();
+  cluster = await Cluster.start({ settings: { 'drain-wait-ms': 0, 'drain-verdicts-ms': 100 } });
   const [first] = cluster.servers;
   [seller, ann, bob] = [await first.account('seller'), await first.account('ann'), await first.account('bob')];
 });
@@ -181,4 +181,22 @@ test('what a recovery that was begun before has left is not taken for done', { t
   assert.equal(types(auction).length, seq, 'an acknowledged bid is lost');
   assert.deepEqual(await holdOf(ann, auction), [90000, 0, epoch()], 'a limit forgets what nobody has looked at');
   assert.equal((await second.state(auction)).seq, seq);
+});
+
+// Redis answers nothing: a bid waits for the limits, one for its place in the log, one question for its auction.
+test('a replica that ends answers whoever waits, and ends', { timeout: 120000 }, async () => {
+  const [, server] = cluster.servers;
+  const auctions = [await endingIn(600000, 1), await endingIn(600000, 1)].map(({ auction }) => auction);
+  const client = await Client.connect(server, bob);
+  assert.equal((await client.bid(auctions[0], 5000, 'before')).ok, true);
+  await cluster.stack.freeze('redis-1');
+  const waiting = [client.bid(auctions[0], 7000, 'ws'), client.ask({ do: 'watch', auction: auctions[1] })];
+  for (const answer of waiting) answer.catch(() => {}); // the connection ends
+  const http = server.request('POST', `/api/auctions/${auctions[1]}/bids`, { token: ann.token, key: 'http', body: { max: 5000, currency: 'USD' } });
+  http.catch(() => {});
+  await until(async () => /^quickbid_tickets_in_use [1-9]/m.test((await server.request('GET', '/metrics')).body), 'a command under way');
+  const { code, signal } = await server.kill('SIGTERM');
+  assert.deepEqual([code, signal], [1, null], server.log.slice(-2000));
+  assert.match(server.log, /"server.stopped"/);
+  await cluster.stack.thaw('redis-1');
 });
