@@ -176,7 +176,7 @@ test('what a recovery that was begun before has left is not taken for done', { t
   await first.call('PUT', `/api/users/${ann.id}/limit`, { token, body: { currency: 'USD', amount: 100000 } });
   const auction = await first.auction(seller, { start_price: 1000 });
   const client = await Client.connect(first, ann);
-  assert.equal((await client.bid(auction, 5000, 'limited')).ok, true);
+  await until(async () => (await client.bid(auction, 5000, 'limited')).ok, 'a bid, once the limits have Redis back');
   await until(async () => (await holdOf(ann, auction))[0] === 5000, 'what is at stake');
   const before = epoch();
   await cluster.persisters.at(-1).kill();
@@ -209,7 +209,7 @@ test('a replica that ends answers whoever waits, and ends', { timeout: 120000 },
   const [, server] = cluster.servers;
   const auctions = [await endingIn(600000, 1), await endingIn(600000, 1)].map(({ auction }) => auction);
   const client = await Client.connect(server, bob);
-  assert.equal((await client.bid(auctions[0], 5000, 'before')).ok, true);
+  await until(async () => (await client.bid(auctions[0], 5000, 'before')).ok, 'a bid');
   await cluster.stack.freeze('redis-1');
   const waiting = [client.bid(auctions[0], 7000, 'ws'), client.ask({ do: 'watch', auction: auctions[1] })];
   for (const answer of waiting) answer.catch(() => {}); // the connection ends
