@@ -13,7 +13,6 @@
 #include "static/origin.h"
 
 #define BODY_BYTES_MAX 65536
-#define JOB_AGE_MAX_US (2 * QB_SECOND_US)
 
 static const struct {
     int status;
@@ -164,7 +163,7 @@ void qb_call_submit(struct qb_call *call, struct qb_work_pool *pool,
 
 bool qb_call_is_late(struct qb_call *call)
 {
-    if (qb_clock_mono_us() - call->submitted_us <= JOB_AGE_MAX_US) return false;
+    if (qb_clock_mono_us() - call->submitted_us <= call->api->options.wait_us) return false;
     qb_call_fail(call, QB_API_BUSY);
     return true;
 }

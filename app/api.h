@@ -28,6 +28,7 @@ struct qb_api_options {
     struct qb_mailbox *mailbox;         /* of this thread */
     struct qb_work_pool *store_pool;    /* its `worker` is a struct qb_store_link * */
     struct qb_work_pool *password_pool; /* 2 threads, no worker state */
+    int64_t wait_us;                    /* of a job of either for its worker */
     const struct qb_store *store;
     struct qb_token_keys *keys;
     struct qb_auth_limits *limits;

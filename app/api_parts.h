@@ -112,6 +112,7 @@ struct qb_call {
     bool is_open;   /* an auction that was published before, under the same key */
     bool is_shared; /* with a page of an allowed origin */
     bool is_banned; /* a visitor because of that */
+    bool is_ready;  /* the answer, after prepare() already: no worker is asked */
     bool wants_token;
     bool is_outdated;
 };
@@ -137,7 +138,7 @@ bool qb_call_stored(struct qb_call *call, enum qb_store_result result, const cha
                     const struct qb_error *error);
 /* Fails a call that would begin to watch where nothing is heard from the other replicas. */
 void qb_call_turn_away(struct qb_call *call);
-/* Marks the call UNAVAILABLE for a job that has waited too long. */
+/* Marks the call BUSY for a job that has waited too long, as one without a worker has. */
 bool qb_call_is_late(struct qb_call *call);
 
 static inline const struct qb_store_ops *qb_call_ops(const struct qb_call *call)

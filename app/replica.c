@@ -31,25 +31,6 @@ static unsigned processors(void)
     return count > 0 ? (unsigned)count : 1;
 }
 
-static void *begin_worker(void *context)
-{
-    struct qb_replica *replica = context;
-    struct qb_error error = {""};
-    struct qb_store_link *link = replica->data.store->ops->open(replica->data.store, &error);
-
-    if (link == NULL) qb_log(QB_LOG_ERROR, "store.failed", QB_TEXT("error", error.text));
-    QB_ASSERT(link != NULL); /* it opened for this process a moment ago */
-    /* cppcheck-suppress returnDanglingLifetime ; the link does not keep `error` */
-    return link;
-}
-
-static void end_worker(void *context, void *worker)
-{
-    struct qb_replica *replica = context;
-    struct qb_store_link *link = worker;
-    replica->data.store->ops->close(&link);
-}
-
 struct ending {
     uint64_t login;
     qb_id user;
@@ -134,7 +115,10 @@ static void on_second(void *context)
     struct qb_io *io = context;
     qb_runner_second(io->runner);
     qb_replica_cluster_second(io);
-    if (io == &io->replica->io[0]) steer_clock(io->replica);
+    if (io == &io->replica->io[0]) {
+        steer_clock(io->replica);
+        qb_work_expire(io->replica->store_pool);
+    }
     if (io->replica->demo != NULL) qb_demo_second(io->replica->demo, io->runner);
 }
 
@@ -186,6 +170,7 @@ static struct qb_api_options api_options(struct qb_io *io)
         .store_pool = replica->store_pool,
         .password_pool = replica->password_pool,
         .store = replica->data.store,
+        .wait_us = replica->settings.job_wait_ms * MS,
         .keys = replica->keys,
         .limits = replica->limits,
         .tickets = replica->tickets,
@@ -295,21 +280,14 @@ static bool make_shared(struct qb_replica *replica, struct qb_error *error)
         .accounts_max = 100000,
         .attempts = replica->tally,
     };
-    const struct qb_work_options store = {
-        .name = "store",
-        .duration = QB_METRIC_store_query_us,
-        .threads = (unsigned)s->store_threads,
-        .jobs_max = (size_t)s->store_jobs_max,
-        .worker_begin = begin_worker,
-        .worker_end = end_worker,
-        .context = replica,
-    };
     /* Two at once: a flood of logins costs memory and processors only so much (S18). */
     const struct qb_work_options passwords = {.name = "password",
                                               .duration = QB_METRIC_password_hash_us,
+                                              .wait = QB_METRIC_password_wait_us,
                                               .threads = 2,
                                               .jobs_max = (size_t)s->password_jobs_max};
 
+    qb_replica_open_store(replica);
     replica->holds = qb_holds_new(&holds);
     replica->limits = qb_auth_limits_new(&limits);
     replica->tickets = qb_tickets_new(TICKETS_MAX);
@@ -317,7 +295,6 @@ static bool make_shared(struct qb_replica *replica, struct qb_error *error)
     replica->documents = qb_documents_new(&replica->settings);
     replica->bus =
         replica->data.cluster != NULL ? qb_replica_bus_redis(replica, error) : qb_bus_local_new();
-    replica->store_pool = qb_work_pool_new(&store);
     replica->password_pool = qb_work_pool_new(&passwords);
     return replica->bus != NULL;
 }

@@ -74,6 +74,11 @@ struct qb_replica {
     atomic_bool is_away; /* takes no new watchers, and sends its own to other replicas */
 };
 
+/* --- replica_store.c --- */
+
+/* Workers and cache, once the data is open. */
+void qb_replica_open_store(struct qb_replica *replica);
+
 /* --- replica_cluster.c --- */
 
 /* What must hold in every replica; after what it compares is loaded. Embedded, too. */

@@ -73,6 +73,7 @@ static void run_query(void *job, void *worker)
     uint8_t bytes[QB_ENTRY_BYTES_MAX];
     struct qb_error error = {""};
 
+    if (worker == NULL) return; /* it has waited too long */
     enum qb_store_result result = store->state(worker, entry->auction, &lot, &error);
     if (result == QB_STORE_NOT_FOUND) query->answer.is_unknown_auction = true;
     if (result == QB_STORE_OK && qb_lot_is_over(&lot)) {

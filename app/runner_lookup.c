@@ -29,6 +29,7 @@ static void run_lookup(void *job, void *worker)
     struct qb_error error = {""};
     const struct qb_store_ops *store = lookup->runner->all->options.store;
 
+    if (worker == NULL) return; /* it has waited too long */
     if (qb_store_is_down(store->entries(worker, lookup->auction, lookup->seq - 1, 1, take_archived,
                                         lookup, &error))) {
         qb_log(QB_LOG_ERROR, "store.failed", QB_TEXT("query", "lookup"),

@@ -282,6 +282,7 @@ static void run_archived(void *job, void *worker)
     struct qb_lot lot;
     struct qb_error error = {""};
 
+    if (worker == NULL) return; /* it has waited too long */
     enum qb_store_result result =
         query->origin->all->options.store->state(worker, query->auction, &lot, &error);
     if (qb_store_is_down(result)) {

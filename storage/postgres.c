@@ -362,14 +362,20 @@ static const struct qb_sql_driver driver = {
     .column_blob = column_blob,
 };
 
-struct qb_sql_link *qb_postgres_open(struct qb_postgres *postgres, struct qb_error *error)
+struct qb_sql_link *qb_postgres_open_later(struct qb_postgres *postgres)
 {
     struct postgres *link = calloc(1, sizeof *link);
 
     QB_ASSERT(link != NULL);
     link->link.driver = &driver;
     link->server.where = postgres;
-    if (qb_postgres_ensure(&link->server, error)) return &link->link;
-    free(link);
-    return NULL;
+    return &link->link;
+}
+
+struct qb_sql_link *qb_postgres_open(struct qb_postgres *postgres, struct qb_error *error)
+{
+    struct qb_sql_link *link = qb_postgres_open_later(postgres);
+
+    if (!qb_postgres_ensure(&mine(link)->server, error)) qb_sql_close(&link);
+    return link;
 }

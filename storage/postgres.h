@@ -25,6 +25,8 @@ void qb_postgres_free(struct qb_postgres **postgres);
 
 /* A connection. Null with `error` set. */
 struct qb_sql_link *qb_postgres_open(struct qb_postgres *postgres, struct qb_error *error);
+/* The same, made by its first use, which fails if it cannot be. */
+struct qb_sql_link *qb_postgres_open_later(struct qb_postgres *postgres);
 
 /* How many commits this process has sent there, over all connections. Any thread. */
 uint64_t qb_postgres_commits(const struct qb_postgres *postgres);

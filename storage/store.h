@@ -224,6 +224,7 @@ struct qb_applied {
 
 struct qb_store_ops {
     struct qb_store_link *(*open)(struct qb_store *store, struct qb_error *error);
+    struct qb_store_link *(*open_later)(struct qb_store *store);
     void (*close)(struct qb_store_link **link);
     void (*free)(struct qb_store *store);
     /* accounts */
@@ -350,6 +351,8 @@ struct qb_store { /* first member of every implementation */
  * What each operation promises, in the order of the table:
  *
  * open            a connection for the calling thread; null with `error` set
+ * open_later      the same, to a database that was reached before; a server is connected to by the
+ *                 first query, which fails if it cannot be. Never null
  * close           ends it, nulls the pointer; accepts null
  * user_add        TAKEN: the e-mail has an account. user_update: name, verifier, roles, is_banned
  * login_find      NOT_FOUND also when expired is up to the caller: it returns what there is

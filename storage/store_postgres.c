@@ -1,8 +1,8 @@
 #include "storage/store_postgres.h"
 
-static struct qb_sql_link *connect(void *database, struct qb_error *error)
+static struct qb_sql_link *connect(void *database, bool is_now, struct qb_error *error)
 {
-    return qb_postgres_open(database, error);
+    return is_now ? qb_postgres_open(database, error) : qb_postgres_open_later(database);
 }
 
 struct qb_store *qb_store_postgres_new(struct qb_postgres *postgres)

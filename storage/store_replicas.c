@@ -38,12 +38,8 @@ struct qb_store_copy {
     uint64_t commits; /* of this process that the replica had replayed */
 };
 
-static struct qb_store_link *open_link(struct qb_store *store, struct qb_error *error)
+static struct qb_store_link *link_of(struct replicas_store *mine, struct qb_sql_link *sql)
 {
-    struct replicas_store *mine = (struct replicas_store *)store;
-    struct qb_sql_link *sql = qb_postgres_open(mine->primary, error);
-
-    if (sql == NULL) return NULL;
     struct qb_store_link *link = calloc(1, sizeof *link);
     struct qb_store_copy *copy = calloc(1, sizeof *copy);
     QB_ASSERT(link != NULL && copy != NULL);
@@ -53,6 +49,20 @@ static struct qb_store_link *open_link(struct qb_store *store, struct qb_error *
     link->sql = sql;
     link->copy = copy;
     return link;
+}
+
+static struct qb_store_link *open_link(struct qb_store *store, struct qb_error *error)
+{
+    struct replicas_store *mine = (struct replicas_store *)store;
+    struct qb_sql_link *sql = qb_postgres_open(mine->primary, error);
+
+    return sql != NULL ? link_of(mine, sql) : NULL;
+}
+
+static struct qb_store_link *open_later(struct qb_store *store)
+{
+    struct replicas_store *mine = (struct replicas_store *)store;
+    return link_of(mine, qb_postgres_open_later(mine->primary));
 }
 
 static void close_link(struct qb_store_link **link)
@@ -236,6 +246,7 @@ struct qb_store *qb_store_replicas_new(struct qb_postgres *primary,
     QB_ASSERT(count >= 1 && count <= REPLICAS_MAX);
     store->ops = qb_store_sql_ops;
     store->ops.open = open_link;
+    store->ops.open_later = open_later;
     store->ops.close = close_link;
     store->ops.free = store_free;
     store->ops.listing = listing;

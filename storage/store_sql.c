@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
+#include "base/log.h"
 #include "storage/store_rows.h"
 #include "storage/store_sql_parts.h"
 
@@ -39,16 +40,31 @@ enum qb_store_result qb_store_write(struct qb_store_link *link, struct qb_statem
     return qb_store_settle(link, result, result == QB_STORE_OK || result == if_none, error);
 }
 
-static struct qb_store_link *open_link(struct qb_store *store, struct qb_error *error)
+static struct qb_store_link *link_of(struct qb_sql_link *sql)
 {
-    struct sql_store *mine = (struct sql_store *)store;
-    struct qb_sql_link *sql = mine->connect(mine->database, error);
-
     if (sql == NULL) return NULL;
     struct qb_store_link *link = calloc(1, sizeof *link);
     QB_ASSERT(link != NULL);
     link->sql = sql;
     return link;
+}
+
+static struct qb_store_link *open_link(struct qb_store *store, struct qb_error *error)
+{
+    struct sql_store *mine = (struct sql_store *)store;
+    return link_of(mine->connect(mine->database, true, error));
+}
+
+static struct qb_store_link *open_later(struct qb_store *store)
+{
+    struct sql_store *mine = (struct sql_store *)store;
+    struct qb_error error = {""};
+    struct qb_sql_link *sql = mine->connect(mine->database, false, &error);
+
+    if (sql == NULL) qb_log(QB_LOG_ERROR, "store.failed", QB_TEXT("error", error.text));
+    QB_ASSERT(sql != NULL); /* a file that opened for this process a moment ago */
+    /* cppcheck-suppress returnDanglingLifetime ; the link does not keep the error */
+    return link_of(sql);
 }
 
 static void close_link(struct qb_store_link **link)
@@ -74,6 +90,7 @@ struct qb_sql_link *qb_store_sql_link(struct qb_store_link *link)
 
 const struct qb_store_ops qb_store_sql_ops = {
     .open = open_link,
+    .open_later = open_later,
     .close = close_link,
     .free = store_free,
     .user_add = qb_store_user_add,

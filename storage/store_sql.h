@@ -6,8 +6,9 @@
 #include "storage/sql.h"
 #include "storage/store.h"
 
-/* A new connection of the calling thread. Null with `error` set. */
-typedef struct qb_sql_link *qb_store_connect(void *database, struct qb_error *error);
+/* A new connection of the calling thread, or (not `is_now`) one that is made by its first use. Null
+ * with `error` set. */
+typedef struct qb_sql_link *qb_store_connect(void *database, bool is_now, struct qb_error *error);
 
 /* `database` is handed to `connect`, is migrated, and outlives the store. */
 struct qb_store *qb_store_sql_new(qb_store_connect *connect, void *database);

@@ -1,7 +1,8 @@
 #include "storage/store_sqlite.h"
 
-static struct qb_sql_link *connect(void *database, struct qb_error *error)
+static struct qb_sql_link *connect(void *database, bool is_now, struct qb_error *error)
 {
+    (void)is_now; /* a file is there or not */
     return qb_sqlite_open(database, error);
 }
 

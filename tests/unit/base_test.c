@@ -3,6 +3,7 @@
  * the assertion.
  */
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/assert.h"
@@ -183,6 +184,7 @@ QB_TEST(workers_answer_through_the_mailbox_and_refuse_when_full)
     struct qb_mailbox *mailbox = qb_mailbox_new(1, no_wake, NULL);
     const struct qb_work_options options = {.name = "test",
                                             .duration = QB_METRIC_store_query_us,
+                                            .wait = QB_METRIC_store_wait_us,
                                             .threads = 2,
                                             .jobs_max = 3,
                                             .worker_begin = begin,
@@ -209,6 +211,119 @@ QB_TEST(workers_answer_through_the_mailbox_and_refuse_when_full)
     QB_EXPECT_EQ(uses, taken, "with its worker's state");
     QB_EXPECT_EQ(qb_metric_value(QB_METRIC_store_query_us, NULL), (int64_t)taken, "each is timed");
     QB_EXPECT_EQ(qb_metric_value(QB_METRIC_work_queue_jobs, "test"), 0, "nothing waits");
+    qb_mailbox_free(&mailbox);
+}
+
+/* The state of one worker, and who counts them. */
+struct crowd {
+    atomic_int begun;
+    atomic_int ended;
+    atomic_bool may_go_on;
+    atomic_int ran;
+    atomic_int without;
+};
+
+static void *join_crowd(void *context)
+{
+    struct crowd *crowd = context;
+    crowd->begun++;
+    return crowd;
+}
+
+static void leave_crowd(void *context, void *worker)
+{
+    struct crowd *crowd = context;
+
+    QB_EXPECT(worker == context, "its own state");
+    crowd->ended++;
+}
+
+static void run_in_crowd(void *job, void *worker)
+{
+    struct crowd *crowd = job;
+
+    if (worker == NULL) {
+        crowd->without++;
+        return;
+    }
+    crowd->ran++;
+    while (!crowd->may_go_on) qb_clock_sleep_us(1000);
+}
+
+static void done_in_crowd(void *job)
+{
+    (void)job;
+}
+
+/* Until it is so, for at most 20 s. */
+#define AWAIT(condition)                                                                           \
+    for (int tries = 0; tries < 20000 && !(condition); tries++) qb_clock_sleep_us(1000)
+
+QB_TEST(workers_come_when_all_are_busy_and_go_when_they_are_not_needed)
+{
+    struct crowd crowd = {0};
+    struct qb_mailbox *mailbox = qb_mailbox_new(100, no_wake, NULL);
+    const struct qb_work_options options = {.name = "crowd",
+                                            .duration = QB_METRIC_store_query_us,
+                                            .wait = QB_METRIC_store_wait_us,
+                                            .threads = 2,
+                                            .threads_max = 4,
+                                            .idle_us = 50 * QB_MS_US,
+                                            .jobs_max = 10,
+                                            .worker_begin = join_crowd,
+                                            .worker_end = leave_crowd,
+                                            .context = &crowd};
+    struct qb_work_pool *pool = qb_work_pool_new(&options);
+
+    for (int round = 1; round <= 2; round++) {
+        for (int i = 0; i < 6; i++) {
+            QB_EXPECT(qb_work_submit(pool, mailbox, run_in_crowd, done_in_crowd, &crowd), "taken");
+        }
+        AWAIT(crowd.ran == 6 * round - 2);
+        QB_EXPECT_EQ(crowd.ran, 6 * round - 2, "four at once, and no fifth");
+        QB_EXPECT_EQ(qb_metric_value(QB_METRIC_work_threads, "crowd"), 4, "as many as may be");
+        QB_EXPECT_EQ(qb_metric_value(QB_METRIC_work_busy_threads, "crowd"), 4, "all busy");
+        crowd.may_go_on = true;
+        AWAIT(crowd.ended == 2 * round);
+        QB_EXPECT_EQ(crowd.ended, 2 * round, "those beyond two are gone");
+        QB_EXPECT_EQ(crowd.ran, 6 * round, "all was done before");
+        QB_EXPECT_EQ(qb_metric_value(QB_METRIC_work_threads, "crowd"), 2, "two stay");
+        crowd.may_go_on = false;
+    }
+    crowd.may_go_on = true;
+    qb_work_pool_free(&pool);
+    QB_EXPECT_EQ(crowd.begun, crowd.ended, "each ends what it began");
+    (void)qb_mailbox_drain(mailbox);
+    qb_mailbox_free(&mailbox);
+}
+
+QB_TEST(a_job_that_waits_too_long_is_told_so_when_all_workers_hang)
+{
+    struct crowd crowd = {0};
+    struct qb_mailbox *mailbox = qb_mailbox_new(100, no_wake, NULL);
+    const struct qb_work_options options = {.name = "hung",
+                                            .duration = QB_METRIC_store_query_us,
+                                            .wait = QB_METRIC_store_wait_us,
+                                            .threads = 1,
+                                            .wait_us = 20 * QB_MS_US,
+                                            .jobs_max = 10,
+                                            .worker_begin = join_crowd,
+                                            .worker_end = leave_crowd,
+                                            .context = &crowd};
+    struct qb_work_pool *pool = qb_work_pool_new(&options);
+
+    QB_EXPECT(qb_work_submit(pool, mailbox, run_in_crowd, done_in_crowd, &crowd), "taken");
+    AWAIT(crowd.ran == 1);
+    QB_EXPECT(qb_work_submit(pool, mailbox, run_in_crowd, done_in_crowd, &crowd), "waits");
+    qb_clock_sleep_us(25 * QB_MS_US);
+    qb_work_expire(pool);
+    QB_EXPECT_EQ(crowd.without, 1, "without a worker");
+    QB_EXPECT_EQ(qb_mailbox_drain(mailbox), 1, "and answered");
+    QB_EXPECT_EQ(qb_metric_value(QB_METRIC_work_expired_total, "hung"), 1, "counted");
+    crowd.may_go_on = true;
+    qb_work_pool_free(&pool);
+    QB_EXPECT_EQ(crowd.ran, 1, "the other one ran");
+    (void)qb_mailbox_drain(mailbox);
     qb_mailbox_free(&mailbox);
 }
 
