@@ -260,7 +260,7 @@ static void start(struct qb_call *call)
     if (route->prepare != NULL) route->prepare(call);
     bool is_known = call->has_login || call->user.id != 0;
     if (route->needs_user && !is_known) qb_call_fail(call, QB_API_SIGN_IN);
-    if (call->problem == QB_API_NONE && (is_known || route->work != NULL))
+    if (call->problem == QB_API_NONE && !call->is_ready && (is_known || route->work != NULL))
         qb_call_submit(call, call->api->options.store_pool, run, done);
     else
         done(call);

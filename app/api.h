@@ -18,6 +18,7 @@ struct qb_token_keys;  /* app/token.h */
 struct qb_auth_limits; /* app/auth_limits.h: counters per address and account, shared by threads */
 struct qb_tickets;     /* app/ticket.h: one-time tickets, shared by threads */
 struct qb_control;     /* app/control.h */
+struct qb_catalogue;   /* storage/catalogue.h, shared by threads */
 struct qb_revoked;     /* app/revoked.h: tokens that are refused, shared by threads */
 struct qb_origin;      /* static/origin.h */
 struct qb_documents;   /* app/documents.h */
@@ -35,6 +36,7 @@ struct qb_api_options {
     struct qb_tickets *tickets;
     struct qb_revoked *revoked;
     struct qb_control *control; /* app/control.h: what must hold in every replica */
+    struct qb_catalogue *catalogue;
     struct qb_holds *holds; /* storage/holds_memory.h: a limit that an admin sets works at once */
     const struct qb_documents *documents;
     bool is_metrics_public;     /* /metrics for any address, not only loopback */

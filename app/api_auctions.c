@@ -10,9 +10,10 @@
 #include "app/state_json.h"
 #include "base/assert.h"
 #include "base/map.h"
+#include "storage/catalogue.h"
 
 #define SOME_MINUTES "public, max-age=300"
-#define DIGEST_BYTES 16
+#define TAG_BYTES    32
 
 /* A list on its way: names that were looked up already, and where the next page begins. */
 struct list {
@@ -128,37 +129,97 @@ void qb_api_list(struct qb_call *call, struct qb_store_link *link)
     qb_api_listings(call, link, &query, NULL);
 }
 
-/* By the bytes. */
-static void tag(struct qb_call *call)
+/* A description as the cache keeps it: the tag of its bytes in hex, then the bytes. Of no position:
+ * it is not whole yet. */
+static void answer_described(struct qb_call *call, const struct qb_frame *frame, int64_t age_us)
 {
-    uint8_t digest[QB_SHA256_BYTES];
-    char hex[DIGEST_BYTES * 2 + 1];
+    char tag[TAG_BYTES + 1];
 
-    qb_sha256_of(call->text.bytes, call->text.length, digest);
-    qb_hex(digest, DIGEST_BYTES, hex);
+    QB_ASSERT(frame->length > TAG_BYTES);
+    (void)memcpy(tag, frame->bytes, TAG_BYTES);
+    tag[TAG_BYTES] = '\0';
+    qb_text_add(&call->text, (const char *)frame->bytes + TAG_BYTES, frame->length - TAG_BYTES);
+    if (frame->position == 0) return;
     call->cache_control = SOME_MINUTES;
-    qb_call_tag(call, hex);
+    /* Time that it has been in our cache is time less in theirs (RFC 9111, 5.1). */
+    if (age_us >= QB_SECOND_US)
+        qb_call_head(call, "Age: %lld\r\n", (long long)(age_us / QB_SECOND_US));
+    qb_call_tag(call, tag);
 }
 
-void qb_api_catalogue(struct qb_call *call, struct qb_store_link *link)
+void qb_api_catalogue_prepare(struct qb_call *call)
 {
-    const struct qb_store_ops *ops = qb_call_ops(call);
+    int64_t age_us = 0;
+    struct qb_frame *frame =
+        qb_catalogue_find(call->api->options.catalogue, call->id, qb_clock_mono_us(), &age_us);
+
+    qb_call_keep_tags(call);
+    if (frame == NULL) return;
+    answer_described(call, frame, age_us);
+    call->is_ready = true;
+    qb_frame_free(&frame);
+}
+
+static struct qb_frame *described(const struct qb_text *text, uint64_t version)
+{
+    uint8_t digest[QB_SHA256_BYTES];
+    char hex[TAG_BYTES + 1];
+    struct qb_text whole = {0};
+
+    qb_sha256_of(text->bytes, text->length, digest);
+    qb_hex(digest, TAG_BYTES / 2, hex);
+    qb_text_add(&whole, hex, TAG_BYTES);
+    qb_text_add(&whole, text->bytes, text->length);
+    struct qb_frame *frame = whole.is_full ? NULL : qb_frame_new(whole.bytes, whole.length);
+    qb_text_fini(&whole);
+    if (frame != NULL) frame->position = version;
+    return frame;
+}
+
+struct description {
+    struct qb_call *call;
+    struct qb_store_link *link;
+};
+
+/* Whole once there are rules; `version` is 0 until then. */
+static struct qb_frame *describe(void *context, qb_id auction, uint64_t *version)
+{
+    const struct description *from = context;
+    const struct qb_store_ops *ops = qb_call_ops(from->call);
     struct qb_listing listing;
     struct qb_user seller = {0};
     struct qb_lot lot;
     struct qb_error error = {""};
+    QB_CLEANUP(qb_text_fini) struct qb_text text = {0};
 
-    enum qb_store_result found = ops->listing(link, call->id, &listing, &error);
-    if (found == QB_STORE_NOT_FOUND) qb_call_fail(call, QB_API_NOT_FOUND);
-    if (!qb_call_stored(call, found, "listing", &error)) return;
-    found = ops->user_by_id(link, listing.seller, &seller, &error);
-    if (found != QB_STORE_NOT_FOUND && !qb_call_stored(call, found, "user_by_id", &error)) return;
-    found = ops->state(link, call->id, &lot, &error);
-    if (found != QB_STORE_NOT_FOUND && !qb_call_stored(call, found, "state", &error)) return;
-    qb_text_string(&call->text, "{\"auction\":");
-    qb_catalogue_json(&call->text, &listing, seller.name, found == QB_STORE_OK ? &lot : NULL);
-    qb_text_string(&call->text, "}");
-    if (found == QB_STORE_OK) tag(call); /* without rules it is not whole yet */
+    enum qb_store_result found = ops->listing(from->link, auction, &listing, &error);
+    if (found == QB_STORE_NOT_FOUND) qb_call_fail(from->call, QB_API_NOT_FOUND);
+    if (!qb_call_stored(from->call, found, "listing", &error)) return NULL;
+    found = ops->user_by_id(from->link, listing.seller, &seller, &error);
+    if (found != QB_STORE_NOT_FOUND && !qb_call_stored(from->call, found, "user_by_id", &error))
+        return NULL;
+    found = ops->state(from->link, auction, &lot, &error);
+    if (found != QB_STORE_NOT_FOUND && !qb_call_stored(from->call, found, "state", &error))
+        return NULL;
+    /* The two come from different servers, maybe. */
+    if (found == QB_STORE_OK)
+        *version = listing.applied_seq < lot.seq ? listing.applied_seq : lot.seq;
+    qb_text_string(&text, "{\"auction\":");
+    qb_catalogue_json(&text, &listing, seller.name, found == QB_STORE_OK ? &lot : NULL);
+    qb_text_string(&text, "}");
+    return text.is_full ? NULL : described(&text, *version);
+}
+
+void qb_api_catalogue(struct qb_call *call, struct qb_store_link *link)
+{
+    struct description from = {call, link};
+    int64_t age_us = 0;
+    struct qb_frame *frame = qb_catalogue_get(call->api->options.catalogue, call->id,
+                                              qb_clock_mono_us(), &age_us, describe, &from);
+
+    if (frame == NULL && call->problem == QB_API_NONE) qb_call_fail(call, QB_API_INTERNAL);
+    if (frame != NULL) answer_described(call, frame, age_us);
+    qb_frame_free(&frame);
 }
 
 static void archived_state(struct qb_call *call, struct qb_store_link *link)

@@ -194,6 +194,7 @@ void qb_api_publish(struct qb_call *call);
 /* api_auctions.c */
 void qb_api_list_prepare(struct qb_call *call);
 void qb_api_list(struct qb_call *call, struct qb_store_link *link);
+void qb_api_catalogue_prepare(struct qb_call *call);
 void qb_api_catalogue(struct qb_call *call, struct qb_store_link *link);
 void qb_api_state(struct qb_call *call);
 /* Listings by `query` with the page's rows and cursor, as {"auctions":[…],"next":…}; `more` (may be

@@ -31,7 +31,7 @@ const struct qb_route qb_api_routes[] = {
     {QB_HTTP_GET,    "/images/{hash}",                false, NONE,     qb_call_keep_tags,        qb_api_image,           NULL},
     {QB_HTTP_GET,    "/api/auctions",                false, NONE,     qb_api_list_prepare,      qb_api_list,            NULL},
     {QB_HTTP_POST,   "/api/auctions",                true,  JSON,     qb_api_publish_prepare,   qb_api_publish_work,    qb_api_publish},
-    {QB_HTTP_GET,    "/api/auctions/{id}",           false, NONE,     qb_call_keep_tags,        qb_api_catalogue,       NULL},
+    {QB_HTTP_GET,    "/api/auctions/{id}",           false, NONE,     qb_api_catalogue_prepare, qb_api_catalogue,       NULL},
     {QB_HTTP_GET,    "/api/auctions/{id}/state",     false, NONE,     NULL,                     NULL,                   qb_api_state},
     {QB_HTTP_GET,    "/api/auctions/{id}/events",    false, NONE,     NULL,                     NULL,                   qb_api_events},
     {QB_HTTP_GET,    "/api/auctions/{id}/bids",      false, NONE,     qb_api_bids_prepare,      qb_api_bids,            NULL},

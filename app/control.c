@@ -51,6 +51,9 @@ bool qb_control_take(struct qb_control *control, const struct qb_control_word *w
         if (qb_holds_limit(holds, user, word->currency) == word->amount) return false;
         qb_holds_limit_set(holds, user, word->currency, word->amount);
         return true;
+    case QB_CONTROL_DESCRIBED:
+        qb_catalogue_forget(control->options.catalogue, user, (uint64_t)word->amount);
+        return true;
     }
     return false;
 }
@@ -78,7 +81,9 @@ static void ears_up(void *context, const char *run_id)
 
     (void)snprintf(control->ears_run_id, sizeof control->ears_run_id, "%s", run_id);
     move_ears(control);
-    want_read(control); /* what was said meanwhile was not heard */
+    /* What was said meanwhile was not heard. */
+    qb_catalogue_forget_all(control->options.catalogue);
+    want_read(control);
 }
 
 static void ears_down(void *context, const char *why)
@@ -121,7 +126,8 @@ static void hear(void *context, const char *channel, size_t channel_length, cons
     if (process == control->process) return;
     qb_metric_add(QB_METRIC_control_messages_total, "heard", 1);
     (void)pthread_mutex_lock(&control->lock);
-    if (word.kind != QB_CONTROL_REVOKED) qb_control_note(control, &word);
+    if (word.kind == QB_CONTROL_BANNED || word.kind == QB_CONTROL_LIMITED)
+        qb_control_note(control, &word);
     (void)qb_control_take(control, &word);
     (void)pthread_mutex_unlock(&control->lock);
 }
@@ -195,6 +201,15 @@ void qb_control_limit(struct qb_control *control, qb_id user, const char *curren
 
     (void)memcpy(word.currency, currency, QB_CURRENCY_BYTES);
     decide(control, &word);
+}
+
+void qb_control_described(struct qb_control *control, qb_id auction, uint64_t seq)
+{
+    const struct qb_control_word word = {
+        .kind = QB_CONTROL_DESCRIBED, .revocation.user = auction, .amount = (int64_t)seq};
+
+    qb_catalogue_forget(control->options.catalogue, auction, seq);
+    say(control, &word);
 }
 
 static void *run(void *argument)

@@ -7,7 +7,7 @@
 #define VERSION 1
 
 /* Little-endian: version u8, kind u8, process u64, login u64, user u64, since u64 or the amount,
- * until u64, currency 4. */
+ * until u64, currency 4. Of DESCRIBED the user is an auction and the amount a seq. */
 void qb_control_write(const struct qb_control_word *word, uint64_t process,
                       uint8_t bytes[QB_CONTROL_BYTES])
 {
@@ -39,7 +39,7 @@ bool qb_control_read(const void *bytes, size_t length, struct qb_control_word *w
     int64_t number = qb_take_int(&reader);
     word->revocation.until_us = qb_take_int(&reader);
     qb_take(&reader, word->currency, QB_CURRENCY_BYTES);
-    if (kind < QB_CONTROL_REVOKED || kind > QB_CONTROL_LIMITED) return false;
+    if (kind < QB_CONTROL_REVOKED || kind > QB_CONTROL_DESCRIBED) return false;
     word->kind = (enum qb_control_kind)kind;
     if (word->kind == QB_CONTROL_REVOKED)
         word->revocation.since_us = number;

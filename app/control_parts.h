@@ -10,13 +10,18 @@
 #include "base/map.h"
 #include "base/redis.h"
 
-enum qb_control_kind { QB_CONTROL_REVOKED = 1, QB_CONTROL_BANNED, QB_CONTROL_LIMITED };
+enum qb_control_kind {
+    QB_CONTROL_REVOKED = 1,
+    QB_CONTROL_BANNED,
+    QB_CONTROL_LIMITED,
+    QB_CONTROL_DESCRIBED
+};
 
 /* What a message tells. */
 struct qb_control_word {
     enum qb_control_kind kind;
-    struct qb_revocation revocation; /* BANNED, LIMITED: of it the user */
-    int64_t amount;                  /* BANNED: 1 or 0; LIMITED: -1: none */
+    struct qb_revocation revocation; /* BANNED, LIMITED: of it the user; DESCRIBED: the auction */
+    int64_t amount;                  /* BANNED: 1 or 0; LIMITED: -1: none; DESCRIBED: the seq */
     char currency[QB_CURRENCY_BYTES];
 };
 

@@ -115,3 +115,16 @@ void qb_catalogue_json(struct qb_text *text, const struct qb_listing *listing,
         qb_text_string(text, "null");
     qb_text_string(text, "}");
 }
+
+bool qb_catalogue_differs(const struct qb_rules *rules, const struct qb_lot_moment *before,
+                          const struct qb_lot_moment *after)
+{
+    /* An end takes it off, too. */
+    bool is_offer_same =
+        rules->buy_now == QB_AMOUNT_NONE ||
+        (before->is_buy_now_gone == after->is_buy_now_gone && before->status == after->status);
+    bool is_reserve_same =
+        (before->reserve == QB_AMOUNT_NONE) == (after->reserve == QB_AMOUNT_NONE);
+
+    return !is_offer_same || !is_reserve_same || before->hard_end_us != after->hard_end_us;
+}

@@ -176,6 +176,7 @@ static struct qb_api_options api_options(struct qb_io *io)
         .tickets = replica->tickets,
         .revoked = replica->revoked,
         .control = replica->control,
+        .catalogue = replica->catalogue,
         .holds = replica->holds,
         .documents = replica->documents,
         .origins = replica->settings.origins,
@@ -248,6 +249,8 @@ static bool make_runners(struct qb_replica *replica, struct qb_error *error)
         .holds = replica->holds,
         .store_pool = replica->store_pool,
         .store = replica->data.store->ops,
+        .described = qb_replica_described,
+        .context = replica,
     };
 
     if (replica->data.cluster != NULL) qb_replica_cluster_options(replica, &options);

@@ -104,6 +104,7 @@ bool qb_replica_control(struct qb_replica *replica,
         .store = replica->data.store,
         .revoked = replica->revoked,
         .holds = replica->holds,
+        .catalogue = replica->catalogue,
         .end_sessions = end_sessions,
         .context = replica,
     };

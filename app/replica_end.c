@@ -93,6 +93,7 @@ void qb_replica_free(struct qb_replica **replica)
     qb_runners_free(&old->runners);
     qb_bus_free(&old->bus);
     for (unsigned i = 0; i < old->io_count; i++) qb_loop_free(&old->io[i].loop);
+    qb_catalogue_free(&old->catalogue);
     qb_holds_free(&old->holds);
     qb_auth_limits_free(&old->limits);
     qb_tally_free(&old->tally);

@@ -21,6 +21,7 @@
 #include "app/ticket.h"
 #include "app/token.h"
 #include "app/watchdog.h"
+#include "storage/catalogue.h"
 #include "storage/holds_memory.h"
 #include "storage/limits_redis.h"
 #include "storage/tally_redis.h"
@@ -54,6 +55,7 @@ struct qb_replica {
     struct qb_tickets *tickets;
     struct qb_revoked *revoked;
     struct qb_control *control;
+    struct qb_catalogue *catalogue;
     struct qb_tally *tally;             /* null: embedded */
     struct qb_tally_redis *tally_redis; /* on the first loop */
     struct qb_documents *documents;
@@ -78,6 +80,8 @@ struct qb_replica {
 
 /* Workers and cache, once the data is open. */
 void qb_replica_open_store(struct qb_replica *replica);
+/* Of qb_runners_options: the catalogue says something else from entry `seq` on. */
+void qb_replica_described(void *replica, qb_id auction, uint64_t seq, bool is_heard);
 
 /* --- replica_cluster.c --- */
 

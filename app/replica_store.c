@@ -1,5 +1,5 @@
 /*
- * What a replica reads the store by: workers with connections.
+ * What a replica reads the store by: workers with connections, and the catalogue's cache.
  */
 #include "app/replica_parts.h"
 #include "base/clock.h"
@@ -37,6 +37,21 @@ void qb_replica_open_store(struct qb_replica *replica)
         .worker_end = end_worker,
         .context = replica,
     };
+    const struct qb_catalogue_options catalogue = {
+        .entries_max = (size_t)s->catalogue_entries,
+        .life_us = s->catalogue_life_ms * QB_MS_US,
+    };
 
     replica->store_pool = qb_work_pool_new(&pool);
+    replica->catalogue = qb_catalogue_new(&catalogue);
+}
+
+void qb_replica_described(void *context, qb_id auction, uint64_t seq, bool is_heard)
+{
+    struct qb_replica *replica = context;
+
+    if (is_heard || replica->control == NULL) /* told by another, or nobody is told any more */
+        qb_catalogue_forget(replica->catalogue, auction, seq);
+    else
+        qb_control_described(replica->control, auction, seq);
 }

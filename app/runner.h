@@ -52,6 +52,10 @@ struct qb_runners_options {
     /* The ledger of this epoch takes nothing any more: recovery must look. */
     void (*fenced)(void *context, uint32_t epoch);
     void *cluster; /* their context */
+    /* A durable entry changed what the catalogue says of `auction`; `is_heard`: another replica's,
+     * which tells the others. On the auction's home thread. Null: nobody is to be told. */
+    void (*described)(void *context, qb_id auction, uint64_t seq, bool is_heard);
+    void *context; /* of that */
     struct qb_journal *journal;
     struct qb_bus *bus;
     struct qb_holds *holds;

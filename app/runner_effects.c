@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/listing_json.h"
 #include "app/runner_state.h"
 #include "base/assert.h"
 #include "base/clock.h"
@@ -186,10 +187,23 @@ static void remember(struct qb_runner *runner, const struct qb_effect *effect)
     if (item.verdict.is_maximum_cut && !effect->is_heard) tell_cut(runner, effect);
 }
 
+/* Before what people see of it is replaced by `moment`. */
+static void tell_described(struct qb_runner *runner, const struct qb_home *home,
+                           const struct qb_lot_moment *moment, bool is_heard)
+{
+    const struct qb_runners_options *options = &runner->all->options;
+    const struct qb_lot *lot = qb_auctioneer_lot(runner->auctioneer, home->lot);
+
+    if (options->described == NULL || home->shown.seq == 0) return;
+    if (qb_catalogue_differs(&lot->rules, &home->shown, moment))
+        options->described(options->context, home->auction, moment->seq, is_heard);
+}
+
 static void announce(struct qb_runner *runner, const struct qb_effect *effect)
 {
     struct qb_home *home = runner->lots[effect->lot];
 
+    tell_described(runner, home, &effect->moment, effect->is_heard);
     home->shown = effect->moment;
     qb_metric_add(QB_METRIC_entries_folded_total, NULL, 1);
     if (effect->entry != NULL) remember(runner, effect);

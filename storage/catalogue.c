@@ -9,8 +9,9 @@
 
 struct entry {
     qb_id auction;
-    struct qb_frame *frame;
-    int64_t until_us;
+    struct qb_frame *frame; /* null: only `least` is known */
+    uint64_t least;         /* older versions are outdated */
+    int64_t loaded_us;
     struct entry *newer; /* in a ring through the catalogue's own entry, by when it was asked for */
     struct entry *older;
 };
@@ -85,29 +86,54 @@ void qb_catalogue_free(struct qb_catalogue **catalogue)
     free(old);
 }
 
-static void keep(struct qb_catalogue *catalogue, qb_id auction, struct qb_frame *frame,
-                 int64_t until_us)
+static void count_entries(const struct qb_catalogue *catalogue)
+{
+    qb_metric_set(QB_METRIC_catalogue_entries, NULL, (int64_t)catalogue->entries.count);
+}
+
+/* The entry of `auction`, perhaps a new one, as the newest. */
+static struct entry *entry_of(struct qb_catalogue *catalogue, qb_id auction)
 {
     struct entry *entry = qb_map_get(&catalogue->entries, &auction);
 
-    if (entry != NULL) drop(catalogue, entry);
+    if (entry != NULL) {
+        unlink_entry(entry);
+        link_newest(catalogue, entry);
+        return entry;
+    }
     if (catalogue->entries.count == catalogue->options.entries_max) {
         drop(catalogue, catalogue->ends.newer);
+        qb_metric_add(QB_METRIC_catalogue_dropped_total, "full", 1);
     }
     entry = calloc(1, sizeof *entry);
     QB_ASSERT(entry != NULL);
     entry->auction = auction;
-    entry->frame = qb_frame_hold(frame);
-    entry->until_us = until_us;
     link_newest(catalogue, entry);
     (void)qb_map_set(&catalogue->entries, &auction, entry);
+    count_entries(catalogue);
+    return entry;
 }
 
-static struct qb_frame *find_kept(struct qb_catalogue *catalogue, qb_id auction, int64_t now_us)
+static void keep(struct qb_catalogue *catalogue, qb_id auction, struct qb_frame *frame,
+                 uint64_t version, int64_t now_us)
+{
+    struct entry *entry = entry_of(catalogue, auction);
+
+    if (version < entry->least) return;
+    qb_frame_free(&entry->frame);
+    entry->frame = qb_frame_hold(frame);
+    entry->least = version; /* a replica that is behind brings no older one */
+    entry->loaded_us = now_us;
+}
+
+static struct qb_frame *find_kept(struct qb_catalogue *catalogue, qb_id auction, int64_t now_us,
+                                  int64_t *age_us)
 {
     struct entry *entry = qb_map_get(&catalogue->entries, &auction);
 
-    if (entry == NULL || now_us >= entry->until_us) return NULL;
+    if (entry == NULL || entry->frame == NULL) return NULL;
+    *age_us = now_us - entry->loaded_us;
+    if (*age_us >= catalogue->options.life_us) return NULL;
     unlink_entry(entry);
     link_newest(catalogue, entry);
     return qb_frame_hold(entry->frame);
@@ -139,19 +165,19 @@ static struct qb_frame *load_for_all(struct qb_catalogue *catalogue, qb_id aucti
 {
     struct flight flight = {.auction = auction, .next = catalogue->flights};
     struct flight **at = &catalogue->flights;
-    bool do_keep = true;
+    uint64_t version = 0;
 
     /* cppcheck-suppress autoVariables ; taken off the list before this returns */
     catalogue->flights = &flight;
     (void)pthread_mutex_unlock(&catalogue->lock);
-    flight.frame = load(context, auction, &do_keep);
+    flight.frame = load(context, auction, &version);
     (void)pthread_mutex_lock(&catalogue->lock);
     while (*at != &flight) at = &(*at)->next;
     *at = flight.next;
     flight.is_over = true;
     (void)pthread_cond_broadcast(&catalogue->changed);
-    if (flight.frame != NULL && do_keep && !flight.is_forgotten) {
-        keep(catalogue, auction, flight.frame, now_us + catalogue->options.life_us);
+    if (flight.frame != NULL && version > 0 && !flight.is_forgotten) {
+        keep(catalogue, auction, flight.frame, version, now_us);
     }
     while (flight.waiting > 0) (void)pthread_cond_wait(&catalogue->changed, &catalogue->lock);
     /* cppcheck-suppress returnDanglingLifetime ; a frame is its own */
@@ -159,14 +185,15 @@ static struct qb_frame *load_for_all(struct qb_catalogue *catalogue, qb_id aucti
 }
 
 struct qb_frame *qb_catalogue_get(struct qb_catalogue *catalogue, qb_id auction, int64_t now_us,
-                                  qb_catalogue_load *load, void *context)
+                                  int64_t *age_us, qb_catalogue_load *load, void *context)
 {
     const char *result = "hit";
-    bool do_keep = false;
+    uint64_t version = 0;
 
     (void)pthread_mutex_lock(&catalogue->lock);
-    struct qb_frame *frame = find_kept(catalogue, auction, now_us);
+    struct qb_frame *frame = find_kept(catalogue, auction, now_us, age_us);
     struct flight *flight = frame == NULL ? find_flight(catalogue, auction) : NULL;
+    if (frame == NULL) *age_us = 0;
     if (flight != NULL) {
         result = "shared";
         frame = wait_for(catalogue, flight);
@@ -178,19 +205,46 @@ struct qb_frame *qb_catalogue_get(struct qb_catalogue *catalogue, qb_id auction,
     /* What failed for another may work for this caller, or tells it why not. */
     if (frame == NULL && flight != NULL) {
         result = "loaded";
-        frame = load(context, auction, &do_keep);
+        frame = load(context, auction, &version);
     }
     qb_metric_add(QB_METRIC_catalogue_reads_total, result, 1);
     /* cppcheck-suppress returnDanglingLifetime ; the frame does not keep it */
     return frame;
 }
 
-void qb_catalogue_forget(struct qb_catalogue *catalogue, qb_id auction)
+struct qb_frame *qb_catalogue_find(struct qb_catalogue *catalogue, qb_id auction, int64_t now_us,
+                                   int64_t *age_us)
 {
     (void)pthread_mutex_lock(&catalogue->lock);
-    struct entry *entry = qb_map_get(&catalogue->entries, &auction);
+    struct qb_frame *frame = find_kept(catalogue, auction, now_us, age_us);
+    (void)pthread_mutex_unlock(&catalogue->lock);
+    if (frame != NULL) qb_metric_add(QB_METRIC_catalogue_reads_total, "hit", 1);
+    return frame;
+}
+
+void qb_catalogue_forget(struct qb_catalogue *catalogue, qb_id auction, uint64_t version)
+{
+    (void)pthread_mutex_lock(&catalogue->lock);
     struct flight *flight = find_flight(catalogue, auction);
-    if (entry != NULL) drop(catalogue, entry);
-    if (flight != NULL) flight->is_forgotten = true;
+    struct entry *entry = entry_of(catalogue, auction);
+    if (entry->least < version) {
+        if (entry->frame != NULL) qb_metric_add(QB_METRIC_catalogue_dropped_total, "changed", 1);
+        qb_frame_free(&entry->frame);
+        entry->least = version;
+        if (flight != NULL) flight->is_forgotten = true;
+    }
+    (void)pthread_mutex_unlock(&catalogue->lock);
+}
+
+void qb_catalogue_forget_all(struct qb_catalogue *catalogue)
+{
+    (void)pthread_mutex_lock(&catalogue->lock);
+    for (struct entry *entry = catalogue->ends.older; entry != &catalogue->ends;
+         entry = entry->older) {
+        qb_frame_free(&entry->frame); /* what is outdated is known on */
+    }
+    for (struct flight *flight = catalogue->flights; flight != NULL; flight = flight->next) {
+        flight->is_forgotten = true;
+    }
     (void)pthread_mutex_unlock(&catalogue->lock);
 }

@@ -19,6 +19,7 @@ enum { ANN = 11, BOB = 12 };
 struct replica {
     struct qb_revoked *revoked;
     struct qb_holds *holds;
+    struct qb_catalogue *catalogue;
     struct qb_control *control;
     atomic_int ended[QB_CLOSE_COUNT];
     _Atomic uint64_t ended_login; /* the last ones */
@@ -47,12 +48,14 @@ static void replica_begin(struct replica *replica, const char *address)
     (void)memset(replica, 0, sizeof *replica);
     replica->revoked = qb_revoked_new(100);
     replica->holds = qb_holds_new(&(struct qb_holds_options){50, 60 * QB_SECOND_US, 10});
+    replica->catalogue = qb_catalogue_new(&(struct qb_catalogue_options){10, 300 * QB_SECOND_US});
     const struct qb_control_options options = {
         .address = address,
         .name = "control",
         .store = store,
         .revoked = replica->revoked,
         .holds = replica->holds,
+        .catalogue = replica->catalogue,
         .end_sessions = end_sessions,
         .context = replica,
         .read_us = READ_US,
@@ -66,6 +69,7 @@ static void replica_end(struct replica *replica)
     qb_control_free(&replica->control);
     qb_revoked_free(&replica->revoked);
     qb_holds_free(&replica->holds);
+    qb_catalogue_free(&replica->catalogue);
 }
 
 static void add_user(qb_id id, const char *email)
@@ -222,6 +226,60 @@ QB_TEST(bans_and_limits_hold_everywhere_within_a_second)
     UNTIL(qb_holds_limit(a.holds, ANN, "USD") == -1, 1000);
     QB_EXPECT(!qb_holds_is_banned(a.holds, ANN), "and back");
     QB_EXPECT_EQ(qb_holds_limit(a.holds, ANN, "USD"), -1, "none");
+    end();
+}
+
+enum { BIKE = 5 };
+
+static struct qb_frame *describe(void *context, qb_id auction, uint64_t *version)
+{
+    (void)context;
+    *version = auction; /* as good as any */
+    return qb_frame_new("a bike", 6);
+}
+
+/* The replica tells it from its cache from now on. */
+static void describe_at(struct replica *replica)
+{
+    int64_t age_us = 0;
+    struct qb_frame *frame = qb_catalogue_get(replica->catalogue, BIKE, 0, &age_us, describe, NULL);
+    qb_frame_free(&frame);
+}
+
+static bool is_kept(struct replica *replica)
+{
+    int64_t age_us = 0;
+    struct qb_frame *frame = qb_catalogue_find(replica->catalogue, BIKE, 0, &age_us);
+    bool is_there = frame != NULL;
+
+    qb_frame_free(&frame);
+    return is_there;
+}
+
+QB_TEST(what_the_catalogue_told_is_told_no_more_anywhere)
+{
+    begin();
+    describe_at(&a);
+    describe_at(&b);
+    QB_EXPECT(is_kept(&a) && is_kept(&b), "in both");
+    qb_control_described(a.control, BIKE, BIKE + 1);
+    QB_EXPECT(!is_kept(&a), "here at once");
+    UNTIL(!is_kept(&b), 5000);
+    QB_EXPECT(!is_kept(&b), "there soon");
+    describe_at(&b);
+    QB_EXPECT(!is_kept(&b), "and not from a database that is behind");
+    end();
+}
+
+QB_TEST(what_the_catalogue_told_is_told_no_more_when_messages_may_be_lost)
+{
+    begin();
+    describe_at(&b);
+    qb_stack_kill("redis-0");
+    qb_control_described(a.control, BIKE, BIKE + 1);
+    qb_stack_revive("redis-0");
+    UNTIL(!is_kept(&b), 10000);
+    QB_EXPECT(!is_kept(&b), "from the moment on that it hears again");
     end();
 }
 

@@ -48,6 +48,26 @@ test('lists: filters, search, every page once, private ones nowhere', () => with
   assert.deepEqual(ids(wild), []);
 }));
 
+test('a description comes from memory until a bid changes it', () => withServer({}, async (server) => {
+  const [seller, bob] = [await server.account('seller'), await server.account('bob')];
+  const auction = await server.auction(seller, { buy_now: 50000 });
+  const path = `/api/auctions/${auction}`;
+  await until(async () => (await server.call('GET', path)).auction.rules !== null, 'its rules are archived');
+  const first = await server.request('GET', path);
+  const hits = await server.metric('catalogue_reads_total{result="hit"}');
+  const again = await server.request('GET', path);
+  assert.deepEqual(again.body, first.body);
+  assert.equal(again.headers.get('etag'), first.headers.get('etag'));
+  assert.equal(await server.metric('catalogue_reads_total{result="hit"}'), hits + 1);
+  assert.equal((await server.request('GET', path, { headers: { 'if-none-match': first.headers.get('etag') } })).status, 304);
+  assert.equal(await server.metric('catalogue_entries'), 1);
+  await until(async () => Number((await server.request('GET', path)).headers.get('age')) >= 1, 'the time in our cache counts in theirs');
+  assert.equal(first.body.auction.buy_now, 50000);
+  await server.call('POST', `${path}/bids`, { token: bob.token, key: 'b1', body: { max: 200, currency: 'USD' } });
+  await until(async () => (await server.call('GET', path)).auction.buy_now === null, 'the first bid has ended the offer');
+  assert.equal(await server.metric('catalogue_dropped_total{why="changed"}'), 1);
+}));
+
 test('the catalogue is cached by its tag, and holds no live price and no secret', () => withServer({}, async (server) => {
   const seller = await server.account('seller');
   const auction = await server.auction(seller, { reserve: 123456, description: '<b>Old</b> & good' });

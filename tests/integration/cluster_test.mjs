@@ -97,6 +97,49 @@ test('a bid on one replica is on the screens of the other', { timeout: 120000 },
   await until(() => cluster.rows('SELECT count(*) AS n FROM payments')[0].n === 1, 'one payment');
 }));
 
+// Both replicas tell descriptions from memory; workers come and go with what is asked of the store.
+test('what a replica tells of an auction follows the others, and waits for no database', { timeout: 120000 }, () => withCluster({ settings: { 'store-idle-ms': 1000 } }, async (cluster) => {
+  const [first, second] = cluster.servers;
+  const [seller, ann] = [await first.account('seller'), await second.account('ann')];
+  const auction = await first.auction(seller, { start_price: 1000, buy_now: 50000 });
+  const path = `/api/auctions/${auction}`;
+  for (const server of cluster.servers) {
+    await until(async () => {
+      const { body } = await server.request('GET', path);
+      return body.auction?.rules && (await server.metric('catalogue_entries')) > 0;
+    }, 'a description in memory');
+    assert.equal((await server.call('GET', path)).auction.buy_now, 50000);
+  }
+  // The second has never heard of this auction but by its description.
+  await first.call('POST', `${path}/bids`, { token: ann.token, key: 'a', body: { max: 2000, currency: 'USD' } });
+  for (const server of cluster.servers) {
+    await until(async () => (await server.call('GET', path)).auction.buy_now === null, 'the offer is over here, too');
+  }
+  await until(async () => {
+    const hits = await second.metric('catalogue_reads_total{result="hit"}');
+    await second.call('GET', path);
+    return (await second.metric('catalogue_reads_total{result="hit"}')) > hits;
+  }, 'it is told from memory again');
+  assert.equal(await second.metric('work_threads{pool="store"}'), 5);
+
+  for (const name of ['postgres', 'postgres-replica-1', 'postgres-replica-2']) await cluster.stack.freeze(name);
+  try {
+    const asked = Array.from({ length: 60 }, () => second.request('GET', '/api/auctions'));
+    assert.equal((await second.request('GET', path)).status, 200, 'what is in memory waits for nobody');
+    await until(async () => (await second.metric('work_busy_threads{pool="store"}')) === 20, 'twenty ask at a time');
+    for (const answer of await Promise.all(asked)) {
+      assert.equal(answer.status, 503);
+      assert.match(answer.body.code, /^(busy|unavailable)$/);
+      if (answer.body.code === 'busy') assert.equal(answer.headers.get('retry-after'), '1');
+    }
+    assert.ok(await second.metric('work_expired_total{pool="store"}') > 0, 'some were told before any worker was free');
+  } finally {
+    for (const name of ['postgres', 'postgres-replica-1', 'postgres-replica-2']) await cluster.stack.thaw(name);
+  }
+  await until(async () => (await second.request('GET', '/api/auctions')).status === 200, 'it answers again', 30000);
+  await until(async () => (await second.metric('work_threads{pool="store"}')) === 5, 'the others end when idle', 30000);
+}));
+
 test('every server dies once under load', { timeout: 600000 }, async (t) => {
   await withCluster({}, async (cluster) => {
     const seller = await cluster.servers[0].account('seller');

@@ -136,6 +136,13 @@ export class Server {
     return (await this.call('POST', '/api/auctions', { token: seller.token, body })).auction.id;
   }
 
+  // The value of a metric, 0 while nothing was counted: metric('catalogue_reads_total{result="hit"}').
+  async metric(name) {
+    const { body } = await this.request('GET', '/metrics');
+    const line = body.split('\n').find((row) => row.startsWith(`quickbid_${name} `));
+    return line ? Number(line.split(' ').at(-1)) : 0;
+  }
+
   async state(auction) { return this.call('GET', `/api/auctions/${auction}/state`); }
 
   // All pages of the public ledger.

@@ -28,6 +28,10 @@ QB_TEST(every_word_comes_back)
     const struct qb_control_word none = {
         .kind = QB_CONTROL_LIMITED, .revocation.user = UINT64_MAX, .amount = -1, .currency = "USD"};
 
+    const struct qb_control_word described = {
+        .kind = QB_CONTROL_DESCRIBED, .revocation.user = 77, .amount = INT64_MAX};
+
+    QB_EXPECT(is_back(&described), "a change of what the catalogue says");
     QB_EXPECT(is_back(&out), "a logout");
     QB_EXPECT(is_back(&ban), "a ban");
     QB_EXPECT(is_back(&none), "no limit any more");
@@ -48,7 +52,7 @@ QB_TEST(what_is_no_word_is_refused)
     bytes[0] = 2;
     QB_EXPECT(!qb_control_read(bytes, QB_CONTROL_BYTES, &seen, &process), "another version");
     bytes[0] = 1;
-    bytes[1] = 4;
+    bytes[1] = 5;
     QB_EXPECT(!qb_control_read(bytes, QB_CONTROL_BYTES, &seen, &process), "an unknown kind");
     bytes[1] = 0;
     QB_EXPECT(!qb_control_read(bytes, QB_CONTROL_BYTES, &seen, &process), "no kind");
