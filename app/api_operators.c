@@ -10,7 +10,8 @@
 #include "base/map.h"
 #include "base/random.h"
 
-#define KEY_BYTES 16
+#define KEY_BYTES    16
+#define BIDS_AT_ONCE 10000
 
 enum who { WHO_SELLER = 1, WHO_ADMIN = 2, WHO_BIDDER = 4 };
 enum takes { TAKES_REASON, TAKES_RESERVE, TAKES_LABEL, TAKES_BIDS, TAKES_CAUSE };
@@ -181,6 +182,8 @@ struct search {
     struct qb_map seen;
     qb_id found;
     bool is_double;
+    uint64_t oldest; /* seq of the bid seen last */
+    size_t count;    /* of this read */
 };
 
 static bool look_at(void *context, const struct qb_bid_row *bid)
@@ -188,6 +191,8 @@ static bool look_at(void *context, const struct qb_bid_row *bid)
     struct search *search = context;
     char label[QB_LABEL_BYTES];
 
+    search->oldest = bid->seq;
+    search->count++;
     if (qb_map_set(&search->seen, &bid->bidder, search) != NULL) return true;
     qb_bidder_label(search->lot->rules.secret, bid->bidder, label);
     if (strcmp(label, search->label) != 0) return true;
@@ -206,7 +211,12 @@ static void find_bidder(struct qb_call *call, struct qb_store_link *link)
     if (found == QB_STORE_NOT_FOUND) qb_call_fail(call, QB_API_NOT_FOUND);
     if (!qb_call_stored(call, found, "state", &error)) return;
     qb_map_init(&search.seen, sizeof(qb_id));
-    found = qb_call_ops(call)->bids(link, call->id, 0, INT32_MAX, look_at, &search, &error);
+    /* Some at a time: an auction may have a million, and an answer is held whole. */
+    do {
+        search.count = 0;
+        found = qb_call_ops(call)->bids(link, call->id, search.oldest, BIDS_AT_ONCE, look_at,
+                                        &search, &error);
+    } while (found == QB_STORE_OK && search.count == BIDS_AT_ONCE && !search.is_double);
     qb_map_fini(&search.seen);
     if (!qb_call_stored(call, found, "bids", &error)) return;
     if (search.found == 0 || search.is_double) {

@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "storage/postgres_link.h"
 
-#define STATEMENTS_MAX   96
+#define STATEMENTS_MAX   160
 #define PARAMETERS_MAX   16
 #define NAME_BYTES       16
 #define LOGGED_BYTES     120

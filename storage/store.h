@@ -144,12 +144,13 @@ struct qb_listing_query {
     const char *search;   /* words, all of which title or description must hold; null: any */
     const char *category; /* null: any */
     const char *currency; /* null: any */
-    qb_id seller;         /* 0: any */
-    qb_id bidder;         /* who has bid; 0: any */
-    qb_id watcher;        /* who keeps it on the watch list; 0: any */
-    bool with_private;    /* also private ones (the owner's own pages) */
-    uint8_t phase;        /* enum qb_listing_phase, at now_us */
-    uint8_t sort;         /* enum qb_listing_sort */
+    /* At most one of the three. */
+    qb_id seller;      /* 0: any */
+    qb_id bidder;      /* who has bid; 0: any */
+    qb_id watcher;     /* who keeps it on the watch list; 0: any */
+    bool with_private; /* also private ones (the owner's own pages) */
+    uint8_t phase;     /* enum qb_listing_phase, at now_us */
+    uint8_t sort;      /* enum qb_listing_sort */
     qb_time_us now_us;
     /* The last row of the page before: its sort key and id; `after_id` 0: from the start. */
     int64_t after_key;

@@ -96,11 +96,11 @@ enum qb_store_result qb_store_bids(struct qb_store_link *link, qb_id auction, ui
                                    struct qb_error *error)
 {
     struct qb_statement *query =
-        qb_sql(link->sql, BID_COLUMNS "WHERE auction = ?1 AND (?2 = 0 OR seq < ?2) AND code > 0 "
-                                      "ORDER BY seq DESC LIMIT ?3");
+        qb_sql(link->sql, BID_COLUMNS "WHERE auction = ?1 AND seq < ?2 AND code > 0 ORDER BY seq "
+                                      "DESC LIMIT ?3");
 
     qb_bind_int(query, 1, (int64_t)auction);
-    qb_bind_int(query, 2, (int64_t)before_seq);
+    qb_bind_int(query, 2, before_seq > 0 ? (int64_t)before_seq : INT64_MAX);
     qb_bind_int(query, 3, (int64_t)rows_max);
     return walk_bids(query, each, context, error);
 }
@@ -110,18 +110,26 @@ enum qb_store_result qb_store_bids_of(struct qb_store_link *link, qb_id bidder, 
                                       struct qb_error *error)
 {
     struct qb_statement *query =
-        qb_sql(link->sql, BID_COLUMNS "WHERE bidder = ?1 AND (?2 = 0 OR auction = ?2) AND code > "
-                                      "0 ORDER BY auction DESC, seq DESC LIMIT ?3");
+        auction != 0 ? qb_sql(link->sql, BID_COLUMNS "WHERE bidder = ?1 AND auction = ?3 AND code "
+                                                     "> 0 ORDER BY seq DESC LIMIT ?2")
+                     : qb_sql(link->sql, BID_COLUMNS "WHERE bidder = ?1 AND code > 0 ORDER BY "
+                                                     "auction DESC, seq DESC LIMIT ?2");
 
     qb_bind_int(query, 1, (int64_t)bidder);
-    qb_bind_int(query, 2, (int64_t)auction);
-    qb_bind_int(query, 3, (int64_t)rows_max);
+    qb_bind_int(query, 2, (int64_t)rows_max);
+    if (auction != 0) qb_bind_int(query, 3, (int64_t)auction);
     return walk_bids(query, each, context, error);
 }
 
 #define PAYMENT_COLUMNS                                                                            \
     "SELECT p.id, p.auction, p.buyer, p.seller, p.amount, p.currency, p.status, p.created_us, "    \
     "p.deadline_us, a.title FROM payments p JOIN auctions a ON a.id = p.auction "
+/* Two runs of an index each, side by side; nobody pays themselves. */
+#define PAYMENTS_OF                                                                                \
+    "SELECT p.id, p.auction, p.buyer, p.seller, p.amount, p.currency, p.status, p.created_us, "    \
+    "p.deadline_us, a.title FROM (SELECT * FROM payments WHERE buyer = ?1 AND id < ?2 UNION ALL "  \
+    "SELECT * FROM payments WHERE seller = ?1 AND id < ?2) p JOIN auctions a ON a.id = p.auction " \
+    "ORDER BY p.id DESC LIMIT ?3"
 
 static void read_payment(struct qb_statement *query, struct qb_payment *payment)
 {
@@ -142,14 +150,12 @@ enum qb_store_result qb_store_payments_of(struct qb_store_link *link, qb_id user
                                           size_t rows_max, qb_store_payment *each, void *context,
                                           struct qb_error *error)
 {
-    struct qb_statement *query = qb_sql(
-        link->sql, PAYMENT_COLUMNS "WHERE (p.buyer = ?1 OR p.seller = ?1) AND (?2 = 0 OR p.id < "
-                                   "?2) ORDER BY p.id DESC LIMIT ?3");
+    struct qb_statement *query = qb_sql(link->sql, PAYMENTS_OF);
     enum qb_step step = QB_STEP_DONE;
     struct qb_payment payment;
 
     qb_bind_int(query, 1, (int64_t)user);
-    qb_bind_int(query, 2, (int64_t)before_id);
+    qb_bind_int(query, 2, before_id > 0 ? (int64_t)before_id : INT64_MAX);
     qb_bind_int(query, 3, (int64_t)rows_max);
     while ((step = qb_step(query, error)) == QB_STEP_ROW) {
         read_payment(query, &payment);

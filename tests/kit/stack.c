@@ -84,6 +84,16 @@ const char *qb_stack_value(const char *name)
     return NULL;
 }
 
+FILE *qb_stack_log(const char *server)
+{
+    char path[96];
+
+    (void)snprintf(path, sizeof path, "%s/log/%s", stack.folder, server);
+    FILE *file = fopen(path, "re");
+    must(file != NULL, path);
+    return file;
+}
+
 void qb_stack_kill(const char *server)
 {
     must(ask("kill", server) == 0, server);

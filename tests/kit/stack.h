@@ -6,11 +6,16 @@
  */
 #pragma once
 
+#include <stdio.h>
+
 /* Starts `parts` of k8s/stack, e.g. "redis-single postgres-single", and waits until they answer. */
 void qb_stack_start(const char *parts);
 
 /* The value of an exported name, e.g. "DATABASE_URL"; lives as long as the program. */
 const char *qb_stack_value(const char *name);
+
+/* Opens what a server has written to its log so far. */
+FILE *qb_stack_log(const char *server);
 
 /* kill -9 of one server, e.g. "redis-0"; has happened on return. */
 void qb_stack_kill(const char *server);
