@@ -4,7 +4,7 @@
 
 #include "app/data.h"
 #include "storage/migrate.h"
-#include "storage/postgres.h"
+#include "storage/store_postgres.h"
 
 /* The data folder's database; opening it migrates it. */
 static bool migrate_alone(const struct qb_settings *settings, size_t *applied,
@@ -25,7 +25,8 @@ static bool migrate_link(struct qb_postgres *postgres, size_t *applied, struct q
     struct qb_sql_link *link = qb_postgres_open(postgres, error);
 
     if (link == NULL) return false;
-    bool is_done = qb_migrate(link, migrations, count, applied, error);
+    bool is_done = qb_migrate(link, migrations, count, applied, error) &&
+                   qb_store_postgres_ahead(link, error);
     qb_sql_close(&link);
     return is_done;
 }

@@ -24,6 +24,8 @@
 #include "storage/store_postgres.h"
 
 #define WAIT_US          (QB_SECOND_US / 2) /* for entries; how long a signal may wait, too */
+#define AHEAD_US         (24 * 3600 * QB_SECOND_US) /* months are made two ahead */
+#define AHEAD_AGAIN_US   (600 * QB_SECOND_US)
 #define BACKOFF_FIRST_US (100 * QB_MS_US)
 #define STUCK_US         (120 * QB_SECOND_US) /* more than all limits of time in a batch together */
 #define BACKOFF_MAX_US   (2 * QB_SECOND_US) /* a recovery waits for whoever reads its new queues */
@@ -41,6 +43,7 @@ struct persister {
     struct qb_probes *probes; /* null: none are wanted */
     struct qb_random random;
     unsigned failures;         /* in a row */
+    int64_t ahead_us;          /* when tables of coming months are looked at next; monotonic */
     bool has_barrier_failed;   /* since the last batch began */
     pthread_t thread;          /* all above are its own while it runs */
     int wake;                  /* an eventfd: it shall end */
@@ -148,6 +151,17 @@ static bool archive_some(struct persister *persister)
     return false;
 }
 
+static void make_months(struct persister *persister)
+{
+    struct qb_error error = {""};
+    int64_t now_us = qb_clock_mono_us();
+
+    if (now_us < persister->ahead_us) return;
+    bool is_made = qb_store_postgres_ahead(qb_store_sql_link(persister->link), &error);
+    persister->ahead_us = now_us + (is_made ? AHEAD_US : AHEAD_AGAIN_US);
+    if (!is_made) qb_log(QB_LOG_WARNING, "persist.no_months", QB_TEXT("error", error.text));
+}
+
 static bool open_parts(struct persister *persister, struct qb_error *error)
 {
     persister->journal = qb_journal_rabbit_new(&persister->options, error);
@@ -183,6 +197,7 @@ static void *persist(void *argument)
     if (!open_parts(persister, &error)) qb_fatal("start.failed", error.text);
     qb_log(QB_LOG_INFO, "persist.ready", QB_INT("shards", persister->options.shards));
     while (!atomic_load(&persister->is_ending)) {
+        make_months(persister);
         if (archive_some(persister)) continue;
         back_off(persister);
         if (await_services(persister))

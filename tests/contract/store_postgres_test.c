@@ -54,8 +54,15 @@ QB_TEST(the_store_on_postgres_keeps_the_contract)
 
 QB_TEST(an_archived_entry_is_never_changed_or_deleted)
 {
-    static const char *const changes[] = {"UPDATE entries SET seq = 2", "DELETE FROM entries",
-                                          "TRUNCATE entries"};
+    static const char *const changes[] = {
+        "UPDATE entries SET seq = 2",
+        "DELETE FROM entries",
+        "TRUNCATE entries",
+        "UPDATE entries_first SET seq = 2",
+        "DELETE FROM entries_other",
+        "TRUNCATE entries_first",
+        "DO $$BEGIN EXECUTE 'DELETE FROM ' || "
+        "to_char(now() + interval '1 month', '\"entries_\"YYYY_MM'); END$$"};
     struct qb_store_link *link = open_new();
     struct qb_sql_link *sql = qb_store_sql_link(link);
     struct qb_error error = {""};
@@ -67,6 +74,50 @@ QB_TEST(an_archived_entry_is_never_changed_or_deleted)
         QB_EXPECT(!qb_sql_run(sql, changes[i], &error), changes[i]);
         QB_EXPECT(strstr(error.text, "never changed") != NULL, error.text);
     }
+    close_all(&link);
+}
+
+/* Where an entry of an auction that is published `when` lies, as the number of months from now; -1:
+ * where all lie that have no table of their own. */
+static int64_t months_of(struct qb_sql_link *sql, const char *when, int64_t seq)
+{
+    struct qb_error error = {""};
+    struct qb_statement *insert = qb_sql(
+        sql,
+        "INSERT INTO entries SELECT first_id_of(now() + CAST(? AS interval)), ?, "
+        "'1', '2', '3', '4' RETURNING CASE tableoid::regclass::text WHEN 'entries_first' THEN 0 "
+        "WHEN to_char(now() + interval '1 month', '\"entries_\"YYYY_MM') THEN 1 "
+        "WHEN to_char(now() + interval '2 months', '\"entries_\"YYYY_MM') THEN 2 ELSE -1 END");
+
+    qb_bind_text(insert, 1, when);
+    qb_bind_int(insert, 2, seq);
+    qb_must(qb_step(insert, &error) == QB_STEP_ROW, error.text);
+    int64_t months = qb_column_int(insert, 0);
+    qb_sql_end(insert);
+    return months;
+}
+
+QB_TEST(entries_lie_in_the_month_of_their_auction)
+{
+    struct qb_store_link *link = open_new();
+    struct qb_sql_link *sql = qb_store_sql_link(link);
+    struct qb_error error = {""};
+
+    QB_EXPECT_EQ(months_of(sql, "-2 years", 1), 0, "what was before");
+    QB_EXPECT_EQ(months_of(sql, "0", 1), 0, "this month");
+    QB_EXPECT_EQ(months_of(sql, "1 month", 1), 1, "the next");
+    QB_EXPECT_EQ(months_of(sql, "2 months", 1), 2, "the one after");
+    QB_EXPECT_EQ(months_of(sql, "1 year", 1), -1, "by a clock that is far off");
+    QB_EXPECT(qb_store_postgres_ahead(sql, &error), "once more");
+    QB_EXPECT(qb_sql_run(sql,
+                         "DO $$DECLARE part text := to_char(now() + interval '2 months', "
+                         "'\"entries_\"YYYY_MM'); BEGIN EXECUTE 'ALTER TABLE entries DETACH "
+                         "PARTITION ' || part; EXECUTE 'DROP TABLE ' || part; END$$",
+                         &error),
+              error.text);
+    QB_EXPECT_EQ(months_of(sql, "2 months", 2), -1, "without its table it is not refused");
+    QB_EXPECT(qb_store_postgres_ahead(sql, &error), error.text);
+    QB_EXPECT_EQ(months_of(sql, "2 months", 3), -1, "and stays where it is, with its month");
     close_all(&link);
 }
 

@@ -1,0 +1,2 @@
+-- Postgres keeps entries and bids by month, so that old ones can be taken out; a file on one machine does
+-- not need that.
