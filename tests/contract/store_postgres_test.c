@@ -121,6 +121,41 @@ QB_TEST(entries_lie_in_the_month_of_their_auction)
     close_all(&link);
 }
 
+static int64_t entries_of_all(struct qb_sql_link *sql)
+{
+    struct qb_error error = {""};
+    struct qb_statement *query = qb_sql(sql, "SELECT count(*) FROM entries");
+
+    qb_must(qb_step(query, &error) == QB_STEP_ROW, error.text);
+    int64_t count = qb_column_int(query, 0);
+    qb_sql_end(query);
+    return count;
+}
+
+/* As docs/operations.md says. */
+QB_TEST(a_month_is_taken_out_and_brought_back)
+{
+    static const char take_out[] =
+        "DO $$BEGIN EXECUTE 'ALTER TABLE entries DETACH PARTITION ' || to_char(now() + interval "
+        "'1 month', '\"entries_\"YYYY_MM'); END$$";
+    static const char bring_back[] =
+        "DO $$DECLARE month timestamptz := date_trunc('month', now() + interval '1 month', 'UTC'); "
+        "BEGIN EXECUTE format('ALTER TABLE entries ATTACH PARTITION %s FOR VALUES FROM "
+        "(first_id_of(%L)) TO (first_id_of(%L))', to_char(month, '\"entries_\"YYYY_MM'), month, "
+        "month + interval '1 month'); END$$";
+    struct qb_store_link *link = open_new();
+    struct qb_sql_link *sql = qb_store_sql_link(link);
+    struct qb_error error = {""};
+
+    (void)months_of(sql, "0", 1);
+    (void)months_of(sql, "1 month", 1);
+    QB_EXPECT(qb_sql_run(sql, take_out, &error), error.text);
+    QB_EXPECT_EQ(entries_of_all(sql), 1, "that of the other month");
+    QB_EXPECT(qb_sql_run(sql, bring_back, &error), error.text);
+    QB_EXPECT_EQ(entries_of_all(sql), 2, "both");
+    close_all(&link);
+}
+
 QB_TEST(what_was_migrated_is_not_migrated_again_and_must_not_differ)
 {
     size_t count = 0;
