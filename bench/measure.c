@@ -51,37 +51,6 @@ int64_t qb_measure_rss(int pid)
     return resident * sysconf(_SC_PAGESIZE);
 }
 
-void qb_samples_add(struct qb_samples *samples, int64_t us)
-{
-    if (samples->count == samples->room) {
-        samples->room = samples->room == 0 ? 4096 : samples->room * 2;
-        samples->us = realloc(samples->us, samples->room * sizeof *samples->us);
-        if (samples->us == NULL) qb_load_fail("no memory for samples");
-    }
-    samples->us[samples->count++] = us;
-}
-
-void qb_samples_fini(struct qb_samples *samples)
-{
-    free(samples->us);
-    *samples = (struct qb_samples){0};
-}
-
-static int compare(const void *left, const void *right)
-{
-    const int64_t *a = left;
-    const int64_t *b = right;
-
-    return (*a > *b) - (*a < *b);
-}
-
-int64_t qb_samples_at(struct qb_samples *samples, double part)
-{
-    if (samples->count == 0) return 0;
-    qsort(samples->us, samples->count, sizeof *samples->us, compare);
-    return samples->us[(size_t)(part * (double)(samples->count - 1))];
-}
-
 int64_t qb_measure_member(const char *text, size_t length, const char *name)
 {
     size_t name_length = strlen(name);
