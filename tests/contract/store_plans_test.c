@@ -283,8 +283,10 @@ static void archive(bool is_taken)
 
 static void archives(void)
 {
+    struct qb_applied applied[] = {{.auction = 100}, {.auction = 500}};
     uint32_t epoch = 0;
 
+    (void)ops->applied(to, applied, QB_COUNT(applied), &error);
     archive(false);
     archive(true); /* and then with care, row by row */
     number += ROUNDS;
@@ -375,7 +377,7 @@ static const struct {
 } parts[] = {
     {"accounts", accounts, 7}, {"logins", logins, 5}, {"listings", listings, 7},
     {"lists", lists, 1},       {"images", images, 3}, {"history", history, 6},
-    {"archive", archives, 16},
+    {"archive", archives, 17},
 };
 enum { WITHOUT_A_QUERY = 4 }; /* open, open_later, close, free */
 
