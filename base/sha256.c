@@ -1,8 +1,11 @@
 #include "base/sha256.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
-static const uint32_t round_constants[64] = {
+#include "base/sha256_block.h"
+
+const uint32_t qb_sha256_constants[64] = {
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
     0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
     0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
@@ -31,7 +34,7 @@ static void store(uint8_t *at, uint32_t value)
     at[3] = (uint8_t)value;
 }
 
-static void compress(uint32_t state[8], const uint8_t block[64])
+void qb_sha256_block_plain(uint32_t state[8], const uint8_t block[QB_SHA256_BLOCK_BYTES])
 {
     uint32_t w[64];
     uint32_t v[8];
@@ -46,7 +49,7 @@ static void compress(uint32_t state[8], const uint8_t block[64])
     for (size_t i = 0; i < 64; i++) {
         uint32_t s1 = rotate(v[4], 6) ^ rotate(v[4], 11) ^ rotate(v[4], 25);
         uint32_t choice = (v[4] & v[5]) ^ (~v[4] & v[6]);
-        uint32_t t1 = v[7] + s1 + choice + round_constants[i] + w[i];
+        uint32_t t1 = v[7] + s1 + choice + qb_sha256_constants[i] + w[i];
         uint32_t s0 = rotate(v[0], 2) ^ rotate(v[0], 13) ^ rotate(v[0], 22);
         uint32_t majority = (v[0] & v[1]) ^ (v[0] & v[2]) ^ (v[1] & v[2]);
         (void)memmove(&v[1], &v[0], 7 * sizeof v[0]);
@@ -54,6 +57,20 @@ static void compress(uint32_t state[8], const uint8_t block[64])
         v[0] = t1 + s0 + majority;
     }
     for (size_t i = 0; i < 8; i++) state[i] += v[i];
+}
+
+static void compress(uint32_t state[8], const uint8_t block[QB_SHA256_BLOCK_BYTES])
+{
+    enum { UNKNOWN, PLAIN, INSTRUCTIONS };
+    static atomic_int way; /* two threads that find it out at once find the same */
+
+    if (atomic_load_explicit(&way, memory_order_relaxed) == UNKNOWN)
+        atomic_store_explicit(&way, qb_sha256_has_instructions() ? INSTRUCTIONS : PLAIN,
+                              memory_order_relaxed);
+    if (atomic_load_explicit(&way, memory_order_relaxed) == INSTRUCTIONS)
+        qb_sha256_block_instructions(state, block);
+    else
+        qb_sha256_block_plain(state, block);
 }
 
 void qb_sha256_init(struct qb_sha256 *sha)

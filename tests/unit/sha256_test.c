@@ -8,6 +8,7 @@
 #include "base/attributes.h"
 #include "base/random.h"
 #include "base/sha256.h"
+#include "base/sha256_block.h"
 #include "tests/kit/test.h"
 
 #define BYTES_MAX 300
@@ -111,5 +112,27 @@ QB_TEST(pieces_give_the_digest_of_the_whole)
         }
         qb_sha256_final(&sha, digest);
         QB_EXPECT(memcmp(digest, whole, sizeof whole) == 0, "in pieces");
+    }
+}
+
+/* Without the instructions this holds the plain way against itself; the tests above then hold it
+ * against OpenSSL. */
+QB_TEST(the_processors_instructions_give_what_plain_code_gives)
+{
+    uint32_t plain[8] = {0};
+    uint32_t fast[8] = {0};
+    struct qb_random random;
+
+    qb_random_seed(&random, 7);
+    for (int i = 0; i < 2000; i++) {
+        uint8_t block[QB_SHA256_BLOCK_BYTES];
+        for (size_t at = 0; at < sizeof block; at++)
+            block[at] = (uint8_t)qb_random_below(&random, 256);
+        qb_sha256_block_plain(plain, block);
+        if (qb_sha256_has_instructions())
+            qb_sha256_block_instructions(fast, block);
+        else
+            qb_sha256_block_plain(fast, block);
+        QB_EXPECT(memcmp(plain, fast, sizeof plain) == 0, "state after a block");
     }
 }
