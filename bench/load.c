@@ -19,6 +19,8 @@ static const struct {
     {"watch", qb_scenario_watch},
     {"bid", qb_scenario_bid},
     {"http", qb_scenario_http},
+    {"replicas", qb_scenario_replicas},
+    {"comeback", qb_scenario_comeback},
 };
 
 static double number(const char *text, double least, double most)
@@ -49,20 +51,44 @@ static size_t read_list(const char *path, const char **list)
     return count;
 }
 
+/* "4010,4011" */
+static void read_ports(const char *text, struct qb_load_options *options)
+{
+    char *rest = NULL;
+    char *copy = strdup(text);
+
+    for (char *word = strtok_r(copy, ",", &rest); word != NULL; word = strtok_r(NULL, ",", &rest)) {
+        if (options->port_count == QB_PORTS_MAX) qb_load_fail("more than %d ports", QB_PORTS_MAX);
+        options->ports[options->port_count++] = (uint16_t)number(word, 1, 65535);
+    }
+    free(copy);
+}
+
 static void parse(int count, char **words, struct qb_load_options *options)
 {
     static const struct option names[] = {
-        {"port", required_argument, NULL, 'p'},        {"pid", required_argument, NULL, 'i'},
-        {"connections", required_argument, NULL, 'c'}, {"seconds", required_argument, NULL, 's'},
-        {"rate", required_argument, NULL, 'r'},        {"base", required_argument, NULL, 'b'},
-        {"path", required_argument, NULL, 'u'},        {"tokens", required_argument, NULL, 't'},
-        {"auctions", required_argument, NULL, 'a'},    {NULL, 0, NULL, 0},
+        {"port", required_argument, NULL, 'p'},
+        {"pid", required_argument, NULL, 'i'},
+        {"connections", required_argument, NULL, 'c'},
+        {"seconds", required_argument, NULL, 's'},
+        {"rate", required_argument, NULL, 'r'},
+        {"base", required_argument, NULL, 'b'},
+        {"path", required_argument, NULL, 'u'},
+        {"tokens", required_argument, NULL, 't'},
+        {"auctions", required_argument, NULL, 'a'},
+        {"bids", required_argument, NULL, 'n'},
+        {"window", required_argument, NULL, 'w'},
+        {"burst", required_argument, NULL, 'm'},
+        {"streak", no_argument, NULL, 'x'},
+        {"watch", no_argument, NULL, 'l'},
+        {"acknowledged", required_argument, NULL, 'k'},
+        {NULL, 0, NULL, 0},
     };
 
     for (int name = 0; (name = getopt_long(count, words, "", names, NULL)) != -1;) {
         switch (name) {
         case 'p':
-            options->port = (uint16_t)number(optarg, 1, 65535);
+            read_ports(optarg, options);
             break;
         case 'i':
             options->pid = (int)number(optarg, 1, 1e9);
@@ -88,6 +114,24 @@ static void parse(int count, char **words, struct qb_load_options *options)
         case 'a':
             options->auction_count = read_list(optarg, options->auctions);
             break;
+        case 'n':
+            options->bids = (size_t)number(optarg, 1, 1e7);
+            break;
+        case 'w':
+            options->window = (size_t)number(optarg, 1, 1e5);
+            break;
+        case 'm':
+            options->burst = (size_t)number(optarg, 1, 1e5);
+            break;
+        case 'x':
+            options->is_streak = true;
+            break;
+        case 'l':
+            options->must_watch = true;
+            break;
+        case 'k':
+            options->acknowledged = optarg;
+            break;
         default:
             exit(2);
         }
@@ -96,11 +140,12 @@ static void parse(int count, char **words, struct qb_load_options *options)
 
 int main(int count, char **words)
 {
-    static struct qb_load_options options = {.connections = 1000, .seconds = 2, .path = "/"};
+    static struct qb_load_options options = {
+        .connections = 1000, .seconds = 2, .window = 500, .burst = 1, .path = "/"};
 
     if (count < 2) qb_load_fail("which scenario?");
     parse(count - 1, words + 1, &options);
-    if (options.port == 0 || options.pid == 0) qb_load_fail("--port and --pid are needed");
+    if (options.port_count == 0) qb_load_fail("--port is needed");
     for (size_t i = 0; i < QB_COUNT(scenarios); i++) {
         if (strcmp(words[1], scenarios[i].name) != 0) continue;
         scenarios[i].run(&options);

@@ -3,11 +3,11 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "bench/bidders.h"
 #include "bench/measure.h"
 #include "bench/scenario.h"
 #include "bench/swarm.h"
 
-#define STEP         20000 /* twice the largest step of the default table: every bid can lead */
 #define LAST_WAIT_US (5 * QB_SECOND_US)
 
 struct run {
@@ -17,7 +17,6 @@ struct run {
     size_t sent;
     size_t answered;
     size_t accepted;
-    size_t signed_in;
     char refusal[200]; /* the first one, to be read by people */
 };
 
@@ -35,11 +34,6 @@ static void answered(void *context, struct qb_peer *peer, const char *text, size
 
     (void)peer;
     if (memmem(text, length, "\"on\":", 5) != NULL) return;
-    if (run->begin_us == 0) { /* the answer to auth */
-        if (!is_good) qb_load_fail("auth: %.*s", (int)length, text);
-        run->signed_in++;
-        return;
-    }
     if (id < 1) qb_load_fail("an answer to nothing: %.*s", (int)length, text);
     qb_samples_add(&run->times, qb_clock_mono_us() - due_us(run, (size_t)id - 1));
     run->answered++;
@@ -49,38 +43,20 @@ static void answered(void *context, struct qb_peer *peer, const char *text, size
         (void)snprintf(run->refusal, sizeof run->refusal, "%.*s", (int)length, text);
 }
 
-static void sign_in(struct run *run, struct qb_swarm *swarm)
-{
-    int64_t limit_us = qb_clock_mono_us() + 10 * QB_SECOND_US;
-    char text[1024];
-
-    for (size_t i = 0; i < swarm->count; i++) {
-        int length = snprintf(text, sizeof text, "{\"id\":1,\"do\":\"auth\",\"token\":\"%s\"}",
-                              run->options->tokens[i]);
-        qb_peer_send(&swarm->peers[i], text, (size_t)length);
-    }
-    while (run->signed_in < swarm->count) {
-        qb_swarm_turn(swarm, 10);
-        if (qb_clock_mono_us() > limit_us) qb_load_fail("%zu signed in", run->signed_in);
-    }
-}
-
 /* Bid i goes to auction i mod K; the next round of an auction comes from another account. */
 static void send_bid(struct run *run, struct qb_swarm *swarm)
 {
     const struct qb_load_options *options = run->options;
     size_t round = run->sent / options->auction_count;
     size_t peer = (run->sent + round) % swarm->count;
-    long long max = options->base + (long long)(round + 1) * STEP;
-    char text[256];
+    const struct qb_bench_bid bid = {
+        .id = run->sent + 1,
+        .auction = options->auctions[run->sent % options->auction_count],
+        .max = options->base + (int64_t)(round + 1) * QB_BID_STEP,
+        .key = options->base,
+    };
 
-    int length =
-        snprintf(text, sizeof text,
-                 "{\"id\":%zu,\"do\":\"bid\",\"auction\":\"%s\",\"max\":%lld,\"currency\":\"USD\","
-                 "\"key\":\"b%lld-%zu\"}",
-                 run->sent + 1, options->auctions[run->sent % options->auction_count], max,
-                 (long long)options->base, run->sent);
-    qb_peer_send(&swarm->peers[peer], text, (size_t)length);
+    qb_bidder_send(&swarm->peers[peer], &bid);
     run->sent++;
 }
 
@@ -107,11 +83,10 @@ void qb_scenario_bid(const struct qb_load_options *options)
     if (options->token_count == 0 || options->auction_count == 0 || total == 0) {
         qb_load_fail("bid needs --tokens, --auctions and a --rate");
     }
-    qb_swarm_init(&swarm, options->token_count, options->port, false);
+    qb_swarm_init(&swarm, options->token_count, options->ports[0], false);
     swarm.context = &run;
     swarm.frame = answered;
-    qb_swarm_open(&swarm, 0, swarm.count);
-    sign_in(&run, &swarm);
+    qb_bidders_sign_in(&swarm, options->tokens, swarm.count);
     int64_t cpu_us = qb_measure_cpu_us(options->pid);
     run.begin_us = qb_clock_mono_us();
     int64_t limit_us = due_us(&run, total) + LAST_WAIT_US;

@@ -90,7 +90,7 @@ void qb_scenario_connections(const struct qb_load_options *options)
     struct stage stages[STAGES];
     size_t open = 0;
 
-    qb_swarm_init(&swarm, options->connections + HANDSHAKES, options->port, false);
+    qb_swarm_init(&swarm, options->connections + HANDSHAKES, options->ports[0], false);
     /* What the first few make the server take once is no part of what each one costs. */
     qb_swarm_open(&swarm, swarm.count - WARM_UP, swarm.count);
     qb_swarm_close(&swarm, swarm.count - WARM_UP, swarm.count);

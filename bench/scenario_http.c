@@ -39,7 +39,7 @@ void qb_scenario_http(const struct qb_load_options *options)
                            "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", options->path);
     if (written < 0 || (size_t)written >= sizeof run.request) qb_load_fail("a path too long");
     run.request_length = (size_t)written;
-    qb_swarm_init(&swarm, options->connections, options->port, true);
+    qb_swarm_init(&swarm, options->connections, options->ports[0], true);
     swarm.context = &run;
     swarm.frame = answered;
     qb_swarm_open(&swarm, 0, swarm.count);

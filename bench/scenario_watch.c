@@ -146,7 +146,7 @@ void qb_scenario_watch(const struct qb_load_options *options)
     if (options->token_count < 2 || options->auction_count != 1) {
         qb_load_fail("watch needs two --tokens and one auction in --auctions");
     }
-    qb_swarm_init(&run.swarm, run.watchers + options->token_count, options->port, false);
+    qb_swarm_init(&run.swarm, run.watchers + options->token_count, options->ports[0], false);
     run.swarm.context = &run;
     run.swarm.frame = frame_came;
     prepare(&run);

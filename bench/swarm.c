@@ -50,9 +50,16 @@ void qb_swarm_init(struct qb_swarm *swarm, size_t count, uint16_t port, bool is_
         swarm->peers[i].fd = -1;
         swarm->peers[i].index = (uint32_t)i;
     }
-    swarm->to.sin_family = AF_INET;
-    swarm->to.sin_port = htons(port);
-    swarm->to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    qb_swarm_add_port(swarm, port);
+}
+
+void qb_swarm_add_port(struct qb_swarm *swarm, uint16_t port)
+{
+    if (swarm->to_count == QB_PORTS_MAX) qb_load_fail("more than %d ports", QB_PORTS_MAX);
+    struct sockaddr_in *to = &swarm->to[swarm->to_count++];
+    to->sin_family = AF_INET;
+    to->sin_port = htons(port);
+    to->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 }
 
 static void close_peer(struct qb_swarm *swarm, struct qb_peer *peer)
@@ -116,7 +123,8 @@ static void begin_connect(struct qb_swarm *swarm, struct qb_peer *peer)
     peer->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (peer->fd < 0) qb_load_fail("no socket for peer %u: %s", peer->index, strerror(errno));
     (void)setsockopt(peer->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    int result = connect(peer->fd, (const struct sockaddr *)&swarm->to, sizeof swarm->to);
+    const struct sockaddr_in *to = &swarm->to[peer->index % swarm->to_count];
+    int result = connect(peer->fd, (const struct sockaddr *)to, sizeof *to);
     if (result != 0 && errno != EINPROGRESS)
         qb_load_fail("peer %u: connect: %s", peer->index, strerror(errno));
     peer->phase = QB_PEER_CONNECTING;

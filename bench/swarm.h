@@ -15,6 +15,7 @@
 #include "base/attributes.h"
 
 #define QB_PEER_BYTES 8192 /* the largest frame or response that a scenario meets */
+#define QB_PORTS_MAX  16
 
 enum qb_peer_phase { QB_PEER_FREE, QB_PEER_CONNECTING, QB_PEER_SHAKING, QB_PEER_OPEN };
 
@@ -34,7 +35,8 @@ struct qb_swarm {
     size_t count;
     size_t open;
     struct qb_peer *peers;
-    struct sockaddr_in to;
+    struct sockaddr_in to[QB_PORTS_MAX]; /* peer i connects to the one at i modulo `to_count` */
+    size_t to_count;
     void *context;
     /* A text frame or the body of a response has come whole. */
     void (*frame)(void *context, struct qb_peer *peer, const char *text, size_t length);
@@ -42,6 +44,9 @@ struct qb_swarm {
 
 /* Makes room for `count` peers of the server at 127.0.0.1:`port`; none is connected yet. */
 void qb_swarm_init(struct qb_swarm *swarm, size_t count, uint16_t port, bool is_http);
+
+/* One more server, before peers are connected. */
+void qb_swarm_add_port(struct qb_swarm *swarm, uint16_t port);
 
 /* Closes all and frees. */
 void qb_swarm_fini(struct qb_swarm *swarm);
