@@ -12,7 +12,7 @@
 #include "base/error.h"
 #include "base/text.h"
 
-#define QB_SETTING_TEXT_BYTES 512
+#define QB_SETTING_TEXT_BYTES 4096
 
 #define QB_SETTING_FIELD_COUNT(name)  int64_t name;
 #define QB_SETTING_FIELD_BYTES(name)  int64_t name;
