@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2154 # dir comes from the script that sources this
-# Redis: shard 0 (redis-0) with a replica under a sentinel, shard 1 (redis-1) alone.
+# Redis: shard 0 (redis-0) with a replica, or two, under a sentinel, shard 1 (redis-1) alone.
 #
 # One sentinel with a quorum of one: on one machine three would fall together, so they would only
 # cost two processes. In a cluster there are three, on three machines.
@@ -10,7 +10,11 @@ redis_has_replica() { [[ $1 == redis-0* ]] && [ -n "$(port_of redis-0-replica)" 
 redis_primary_port() {
   local port
   port=$(awk '$1 == "sentinel" && $2 == "monitor" {print $5}' "$dir/sentinel/sentinel.conf" 2>/dev/null || true)
-  if [ -n "$port" ] && [ "$port" = "$(port_of redis-0-replica)" ]; then echo "$port"; else port_of redis-0; fi
+  case $port in
+    '') port_of redis-0 ;;
+    "$(port_of redis-0-replica)" | "$(port_of redis-0-replica-2)") echo "$port" ;;
+    *) port_of redis-0 ;;
+  esac
 }
 
 # Who may do what. The application runs scripts that it cannot load or change, writes only with the
@@ -91,18 +95,19 @@ sentinel_ready() {
 
 sentinel_settle() { :; }
 
+# The program finds shard 0 through the sentinel, if there is one. redis-cli cannot: the operator's
+# addresses are those of the servers themselves, as of now.
 redis_environment() {
-  local shard1='' user
+  local direct shard0 shard1='' sentinel
   if [[ " $* " == *" redis-1 "* ]]; then shard1=",redis://USER@127.0.0.1:$(port_of redis-1)"; fi
-  redis_export() {
-    user=$2:$(secret_of "redis-$3")
-    echo "export $1=${4//USER/$user}"
-  }
-  redis_export REDIS_URL quickbid application "redis://USER@127.0.0.1:$(redis_primary_port)$shard1"
-  redis_export REDIS_COORDINATOR_URL coordinator coordinator \
-    "redis://USER@127.0.0.1:$(redis_primary_port)$shard1"
-  redis_export REDIS_OPERATOR_URL operator operator "redis://USER@127.0.0.1:$(redis_primary_port)$shard1"
+  direct=redis://USER@127.0.0.1:$(redis_primary_port) shard0=$direct
   if [[ " $* " == *" sentinel "* ]]; then
-    echo "export REDIS_SENTINEL_URL=sentinel://:$(secret_of redis-sentinel)@127.0.0.1:$(port_of sentinel)/shard-0"
+    sentinel=$(secret_of redis-sentinel)
+    shard0="redis+sentinel://USER@127.0.0.1:$(port_of sentinel)/shard-0?sentinel_password=$sentinel"
+    echo "export REDIS_SENTINEL_URL=redis://default:$sentinel@127.0.0.1:$(port_of sentinel)"
   fi
+  redis_export() { echo "export $1=${3//USER/$2:$(secret_of "redis-$4")}"; }
+  redis_export REDIS_URL quickbid "$shard0$shard1" application
+  redis_export REDIS_COORDINATOR_URL coordinator "$shard0$shard1" coordinator
+  redis_export REDIS_OPERATOR_URL operator "$direct$shard1" operator
 }

@@ -35,7 +35,7 @@ QB_TEST(a_promoted_replica_is_the_fence)
         QB_EXPECT_EQ(replica_append(a, world_entry(lot_of(shard), 0, 0)).seq, 1, "opened");
         QB_EXPECT_EQ(append_to(a, shard, 1).seq, 2, "a bid");
     }
-    world_run(11000); /* Sentinel asks every ten seconds which replicas there are */
+    qb_stack_await_replicas(1);
     qb_stack_kill("redis-0");
     WORLD_UNTIL(!qb_ledger_redis_is_ready(a->ledger), 5000);
     QB_EXPECT_EQ(append_to(a, 0, 2).outcome, QB_APPEND_FENCED, "out of reach");

@@ -42,21 +42,12 @@ static struct qb_redis *link_to(const char *address)
     return made;
 }
 
-/* The address of a shard in a list that may have one for all; shard 0 through Sentinel if so. */
-static const char *address_of(const char *name, unsigned shard, bool has_sentinel)
+/* The address of a shard in a list that may have one for all. */
+static const char *address_of(const char *name, unsigned shard)
 {
     static char address[512];
     const char *from = qb_stack_value(name);
 
-    if (has_sentinel && shard == 0) {
-        /* sentinel://:PASSWORD@HOST:PORT/NAME beside redis://USER:PASSWORD@... */
-        const char *sentinel = qb_stack_value("REDIS_SENTINEL_URL") + strlen("sentinel://:");
-        const char *login = from + strlen("redis://");
-        (void)snprintf(address, sizeof address, "redis+sentinel://%.*s@%s?sentinel_password=%.*s",
-                       (int)strcspn(login, "@"), login, strchr(sentinel, '@') + 1,
-                       (int)strcspn(sentinel, "@"), sentinel);
-        return address;
-    }
     if (shard > 0 && strchr(from, ',') != NULL) from = strchr(from, ',') + 1;
     (void)snprintf(address, sizeof address, "%.*s", (int)strcspn(from, ","), from);
     return address;
@@ -64,15 +55,12 @@ static const char *address_of(const char *name, unsigned shard, bool has_sentine
 
 void world_start_with(const char *parts)
 {
-    bool has_sentinel = strcmp(parts, "redis") == 0;
-
     if (operators[0] != NULL) return;
     qb_stack_start(parts);
     for (unsigned i = 0; i < WORLD_SHARDS; i++) {
-        operators[i] = link_to(address_of("REDIS_OPERATOR_URL", i, has_sentinel));
-        coordinators[i] = link_to(address_of("REDIS_COORDINATOR_URL", i, has_sentinel));
-        (void)snprintf(addresses[i], sizeof addresses[i], "%s",
-                       address_of("REDIS_URL", i, has_sentinel));
+        operators[i] = link_to(address_of("REDIS_OPERATOR_URL", i));
+        coordinators[i] = link_to(address_of("REDIS_COORDINATOR_URL", i));
+        (void)snprintf(addresses[i], sizeof addresses[i], "%s", address_of("REDIS_URL", i));
     }
 }
 

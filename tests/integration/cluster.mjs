@@ -8,6 +8,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { broken } from './chain.mjs';
 import { Client } from './client.mjs';
 import { BINARY, Server, until } from './kit.mjs';
 import { Stack } from './stack.mjs';
@@ -141,6 +142,27 @@ export class Bidder {
   }
 }
 
+// Bids on all auctions from both replicas while `fault` happens, and for a moment after it is over.
+export async function storm(cluster, auctions, accounts, fault) {
+  const acknowledged = [];
+  let max = cluster.max ?? 1000;
+  const bidders = accounts.map((account) => new Bidder(cluster, account, auctions, acknowledged));
+  const runs = Promise.all(bidders.map((bidder) => bidder.run(() => (cluster.max = max += 1000))));
+  const tests = async () => {
+    await until(() => acknowledged.length > 20, 'bids before the fault', 30000);
+    await fault();
+    const before = acknowledged.length;
+    await until(() => acknowledged.length > before + 20, () => `bids after the fault (${acknowledged.length - before})`, 60000);
+  };
+  try {
+    await Promise.race([tests(), runs]); // a bidder only ends by itself when an answer is wrong
+  } finally {
+    for (const bidder of bidders) bidder.isStopped = true;
+  }
+  await runs;
+  return acknowledged;
+}
+
 // What `ask` gives, asked again while a server that is coming back is busy with that.
 async function patiently(ask) {
   let answer = null;
@@ -165,6 +187,7 @@ export async function check(cluster, auctions, acknowledged) {
     await until(async () => (await patiently(() => live[0].ledger(auction))).length >= newest, `entry ${newest} in Postgres`, 30000);
     const ledger = await patiently(() => live[0].ledger(auction));
     assert.deepEqual(ledger.map((entry) => entry.seq), ledger.map((_, i) => i + 1), 'no gap');
+    assert.equal(broken(ledger), null, 'the chain holds');
     assert.equal(new Set(mine.map((bid) => bid.seq)).size, mine.length, 'no place for two bids');
     const bids = new Map((await patiently(() => live[0].bids(auction))).map((bid) => [bid.seq, bid]));
     for (const bid of mine) {

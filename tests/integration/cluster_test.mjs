@@ -4,24 +4,8 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Client } from './client.mjs';
-import { Bidder, check, withCluster } from './cluster.mjs';
+import { check, storm, withCluster } from './cluster.mjs';
 import { until } from './kit.mjs';
-
-// Bids on all auctions from both replicas while `fault` happens, and for a moment after it is over.
-async function storm(cluster, auctions, accounts, fault) {
-  const acknowledged = [];
-  let max = cluster.max ?? 1000;
-  const bidders = accounts.map((account) => new Bidder(cluster, account, auctions, acknowledged));
-  const runs = bidders.map((bidder) => bidder.run(() => (max += 1000)));
-  await until(() => acknowledged.length > 20, 'bids before the fault', 30000);
-  await fault();
-  const before = acknowledged.length;
-  await until(() => acknowledged.length > before + 20, () => `bids after the fault (${acknowledged.length - before})`, 60000);
-  for (const bidder of bidders) bidder.isStopped = true;
-  await Promise.all(runs);
-  cluster.max = max;
-  return acknowledged;
-}
 
 const FAULTS = [
   ['a replica', async (cluster) => {

@@ -1,22 +1,8 @@
 // What an outsider can check of an auction: the chain of its ledger, with no secret in it.
 import assert from 'node:assert/strict';
-import { createHash } from 'node:crypto';
 import test from 'node:test';
+import { broken } from './chain.mjs';
 import { until, withServer } from './kit.mjs';
-
-const hash = (...parts) => parts.reduce((sum, part) => sum.update(part), createHash('sha256')).digest();
-const bytes = (hex) => Buffer.from(hex, 'hex');
-const chained = (before, entry) => hash(before, hash(bytes(entry.form)), bytes(entry.result)).toString('hex');
-
-// The first entry whose chain is not what its parts make; null when all are.
-function broken(entries) {
-  let before = Buffer.alloc(32);
-  for (const entry of entries) {
-    if (chained(before, entry) !== entry.chain) return entry.seq;
-    before = bytes(entry.chain);
-  }
-  return null;
-}
 
 const bid = (server, who, auction, max, key) => server.request(
   'POST', `/api/auctions/${auction}/bids`, { token: who.token, key, body: { max, currency: 'USD' } });

@@ -104,6 +104,18 @@ void qb_stack_revive(const char *server)
     must(ask("start", server) == 0, server);
 }
 
+void qb_stack_await_replicas(int count)
+{
+    char line[LINE_BYTES];
+
+    (void)snprintf(line, sizeof line,
+                   "for i in $(seq 300); do redis-cli --no-auth-warning -u '%s' sentinel master "
+                   "shard-0 | grep -A1 -x num-slaves | grep -qx %d && exit 0; sleep 0.1; done; "
+                   "exit 1",
+                   qb_stack_value("REDIS_SENTINEL_URL"), count);
+    must(system(line) == 0, "Sentinel knows no such number of replicas");
+}
+
 void qb_stack_freeze(const char *server)
 {
     must(ask("freeze", server) == 0, server);

@@ -23,6 +23,10 @@ void qb_stack_kill(const char *server);
 /* Starts a killed server again, on the same port and data; it answers on return. */
 void qb_stack_revive(const char *server);
 
+/* Until Sentinel knows so many replicas, one of which it would promote: it asks for them at its
+ * start, and then every ten seconds only. */
+void qb_stack_await_replicas(int count);
+
 /* Stops a server in its tracks: it keeps its sockets and answers nothing, until it is thawed. */
 void qb_stack_freeze(const char *server);
 void qb_stack_thaw(const char *server);
