@@ -155,6 +155,7 @@ static struct qb_edge_options edge_options(struct qb_io *io, int listen_fd)
         .amount_max = s->amount_max,
         .shards = qb_bus_shards(io->replica->bus),
         .hosts = s->hosts,
+        .proxies = &io->replica->proxies,
         .handlers = {on_request, on_command, on_room, on_presence, io},
     };
 }
@@ -347,7 +348,9 @@ struct qb_replica *qb_replica_new(const struct qb_settings *settings, struct qb_
     replica->io_count = settings->threads > 0 ? (unsigned)settings->threads : processors();
     replica->io = calloc(replica->io_count, sizeof *replica->io);
     QB_ASSERT(replica->io != NULL);
-    if (!open_replica(replica, error)) qb_replica_free(&replica);
+    bool is_good = qb_ip_ranges_parse(settings->trusted_proxies, &replica->proxies, error) &&
+                   open_replica(replica, error);
+    if (!is_good) qb_replica_free(&replica);
     return replica;
 }
 

@@ -43,6 +43,7 @@ struct qb_io {
 
 struct qb_replica {
     struct qb_settings settings;
+    struct qb_ip_ranges proxies;
     struct qb_data data;
     struct qb_archiver *archiver;
     struct qb_holds *holds;

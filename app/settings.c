@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/ip.h"
 #include "base/log.h"
 
 enum kind { COUNT, BYTES, MS, TEXT, SECRET };
@@ -302,6 +303,14 @@ static bool check_services(const struct qb_settings *settings, struct qb_error *
     return true;
 }
 
+static bool check_proxies(const struct qb_settings *settings, struct qb_error *error)
+{
+    struct qb_ip_ranges ranges;
+
+    if (qb_ip_ranges_parse(settings->trusted_proxies, &ranges, error)) return true;
+    return qb_error_wrap(error, "--trusted-proxies");
+}
+
 bool qb_settings_read(struct qb_settings *settings, int argument_count, char *const *arguments,
                       char *const *environment, struct qb_error *error)
 {
@@ -321,6 +330,7 @@ bool qb_settings_read(struct qb_settings *settings, int argument_count, char *co
         return qb_error_set(error, "--log-level: \"%.20s\" is none of debug, info, warning, error",
                             settings->log_level);
     }
+    QB_TRY(check_proxies(settings, error));
     return check_services(settings, error);
 }
 

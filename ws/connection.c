@@ -61,7 +61,7 @@ void qb_connection_set_retry(struct qb_connection *connection, uint32_t retry_ms
 
 const struct qb_peer *qb_connection_peer(const struct qb_connection *connection)
 {
-    return &connection->peer;
+    return &connection->client;
 }
 
 int64_t qb_connection_read_us(const struct qb_connection *connection)
@@ -297,7 +297,7 @@ void qb_connection_gone(struct qb_connection *connection)
     struct qb_server *server = connection->server;
 
     qb_timer_stop(&connection->timer);
-    qb_listener_left(&connection->peer);
+    if (connection->is_counted) qb_peer_leave(&connection->client);
     qb_server_left(server);
     qb_metric_add(QB_METRIC_connections, kind_of(connection), -1);
     if (connection->request != NULL) {

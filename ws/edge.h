@@ -13,6 +13,7 @@
 #include "base/attributes.h"
 #include "base/error.h"
 #include "base/frame.h"
+#include "base/ip.h"
 #include "bidding/money.h"
 #include "ws/close.h"
 #include "ws/http.h"
@@ -95,11 +96,13 @@ struct qb_edge_options {
     uint32_t first_command_ms;
     uint32_t ping_ms;
     uint32_t pong_ms;
-    uint32_t stalled_ms;  /* a socket that takes nothing for so long is closed */
-    uint32_t sweep_slice; /* watchers served before bids are read again */
-    int64_t amount_max;   /* largest amount on the wire */
-    unsigned shards;      /* of auctions, for qb_edge_set_stale(), at most 16; 0: 1 */
-    const char *hosts;    /* comma-separated Host values served; empty: any */
+    uint32_t stalled_ms;                /* a socket that takes nothing for so long is closed */
+    uint32_t sweep_slice;               /* watchers served before bids are read again */
+    int64_t amount_max;                 /* largest amount on the wire */
+    unsigned shards;                    /* of auctions, for qb_edge_set_stale(), at most 16; 0: 1 */
+    const char *hosts;                  /* comma-separated Host values served; empty: any */
+    const struct qb_ip_ranges *proxies; /* whose X-Forwarded-For is believed; null: nobody's;
+                                           borrowed for the edge's life */
     struct qb_edge_handlers handlers;
 };
 

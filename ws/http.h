@@ -29,11 +29,12 @@ enum qb_http_method {
 
 #define QB_ADDRESS_BYTES 48
 
-/* Where a request comes from. `key` is what limits count: IPv4 whole, IPv6 by its /64. */
+/* Where a request comes from: the socket's peer or, if that is a trusted proxy, whom it names.
+ * `key` is what limits count: IPv4 whole, IPv6 by its /64. */
 struct qb_peer {
     char address[QB_ADDRESS_BYTES]; /* text */
     uint8_t key[16];
-    bool is_loopback;
+    bool is_loopback; /* and nobody named by a proxy */
 };
 
 struct qb_http_request; /* opaque; read through the functions below */

@@ -12,6 +12,8 @@
 #define BODY_ROOM     4096
 #define PIPELINED_MAX 65536
 
+#define AGAIN_S 2 /* after a refusal that ends by itself */
+
 #define QB_HTTP_REFUSAL(name, number, wire, sentence)                                              \
     static const struct qb_http_refusal name = {number, wire, sentence};
 #include "ws/http_refusal.def"
@@ -84,7 +86,9 @@ static void refuse(struct qb_connection *connection, const struct qb_http_refusa
     qb_timer_stop(&connection->timer);
     drop_input(connection);
     qb_metric_add(QB_METRIC_http_refused_total, refusal->code, 1);
-    qb_http_problem(connection->request, refusal->status, refusal->code, refusal->text, 0);
+    bool may_come_again = refusal->status == 429 || refusal->status == 503;
+    qb_http_problem(connection->request, refusal->status, refusal->code, refusal->text,
+                    may_come_again ? AGAIN_S : 0);
 }
 
 /* While an answer is under way its client may send the next requests, up to half of the room; then
@@ -141,6 +145,25 @@ static void begin_body(struct qb_connection *connection)
     }
 }
 
+/* Whom a request is from. A connection of a proxy counts for whom it asked last. */
+static const struct qb_http_refusal *know_client(struct qb_connection *connection,
+                                                 struct qb_http_request *request)
+{
+    const struct qb_edge_options *options = qb_server_options(connection->server);
+
+    if (!connection->is_proxy) return NULL;
+    if (!qb_peer_behind(options->proxies, &request->head, request->bytes, &request->peer))
+        return &bad_forwarded;
+    size_t key_bytes = sizeof request->peer.key;
+    bool is_same = memcmp(request->peer.key, connection->client.key, key_bytes) == 0;
+    bool was_counted = connection->is_counted;
+    if (was_counted && !is_same) qb_peer_leave(&connection->client);
+    connection->is_counted =
+        (was_counted && is_same) || qb_peer_enter(&request->peer, options->connections_per_address);
+    connection->client = request->peer;
+    return connection->is_counted ? NULL : &many_here;
+}
+
 /* A whole head of `length` bytes at the start of the input. */
 static void take_head(struct qb_connection *connection, size_t length)
 {
@@ -150,8 +173,10 @@ static void take_head(struct qb_connection *connection, size_t length)
 
     connection->request = request;
     consume(connection, length);
-    if (refusal.status != 0) {
-        refuse(connection, &refusal);
+    const struct qb_http_refusal *why =
+        refusal.status != 0 ? &refusal : know_client(connection, request);
+    if (why != NULL) {
+        refuse(connection, why);
         return;
     }
     if (request->head.content_length == 0) {

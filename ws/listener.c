@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +12,6 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
-#include "base/map.h"
 #include "base/metrics.h"
 #include "base/random.h"
 #include "ws/server_parts.h"
@@ -33,62 +31,19 @@ struct qb_listener {
     struct qb_random random;
 };
 
-/* Connections by address, over all threads; an address leaves with its last connection, so that
- * the table is as large as what is open. */
-static pthread_mutex_t address_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct qb_map addresses;
-static bool has_addresses;
-
-static bool enter(const struct qb_peer *peer, uint32_t most)
+static struct qb_ip address_of(const struct sockaddr_storage *from)
 {
-    (void)pthread_mutex_lock(&address_lock);
-    if (!has_addresses) qb_map_init(&addresses, sizeof peer->key);
-    has_addresses = true;
-    uintptr_t count = (uintptr_t)qb_map_get(&addresses, peer->key);
-    bool is_in = count < most;
-    if (is_in) (void)qb_map_set(&addresses, peer->key, (void *)(count + 1));
-    (void)pthread_mutex_unlock(&address_lock);
-    return is_in;
-}
-
-void qb_listener_left(const struct qb_peer *peer)
-{
-    (void)pthread_mutex_lock(&address_lock);
-    uintptr_t count = (uintptr_t)qb_map_get(&addresses, peer->key);
-    QB_ASSERT(count > 0);
-    if (count > 1)
-        (void)qb_map_set(&addresses, peer->key, (void *)(count - 1));
-    else
-        (void)qb_map_remove(&addresses, peer->key);
-    if (addresses.count == 0) { /* nothing is kept for nobody */
-        qb_map_fini(&addresses);
-        has_addresses = false;
-    }
-    (void)pthread_mutex_unlock(&address_lock);
-}
-
-/* IPv4 whole, also as mapped into IPv6; IPv6 by its /64, which one customer has (S51). */
-static void read_peer(const struct sockaddr_storage *from, struct qb_peer *peer)
-{
-    static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+    struct qb_ip ip = {{[10] = 0xff, [11] = 0xff}}; /* the prefix of IPv4 */
     struct sockaddr_in v4;
     struct sockaddr_in6 v6;
 
     (void)memcpy(&v4, from, sizeof v4);
     (void)memcpy(&v6, from, sizeof v6);
-    (void)memset(peer, 0, sizeof *peer);
-    if (from->ss_family == AF_INET) {
-        (void)memcpy(peer->key, mapped, sizeof mapped);
-        (void)memcpy(&peer->key[12], &v4.sin_addr, 4);
-        (void)inet_ntop(AF_INET, &v4.sin_addr, peer->address, sizeof peer->address);
-        peer->is_loopback = peer->key[12] == 127;
-        return;
-    }
-    const uint8_t *bytes = v6.sin6_addr.s6_addr;
-    (void)inet_ntop(AF_INET6, &v6.sin6_addr, peer->address, sizeof peer->address);
-    bool is_mapped = memcmp(bytes, mapped, sizeof mapped) == 0;
-    (void)memcpy(peer->key, bytes, is_mapped ? 16 : 8);
-    peer->is_loopback = (is_mapped && bytes[12] == 127) || IN6_IS_ADDR_LOOPBACK(&v6.sin6_addr);
+    if (from->ss_family == AF_INET)
+        (void)memcpy(&ip.bytes[12], &v4.sin_addr, 4);
+    else
+        (void)memcpy(ip.bytes, v6.sin6_addr.s6_addr, sizeof ip.bytes);
+    return ip;
 }
 
 /* An answer to a connection that never gets in; nothing of it is read. */
@@ -142,10 +97,12 @@ static void set_options(int fd, uint32_t send_bytes)
 static void take_in(struct qb_listener *listener, int fd, const struct sockaddr_storage *from)
 {
     const struct qb_edge_options *options = qb_server_options(listener->server);
+    struct qb_ip ip = address_of(from);
+    bool is_proxy = options->proxies != NULL && qb_ip_ranges_have(options->proxies, &ip);
     struct qb_peer peer;
 
     qb_metric_add(QB_METRIC_connections_total, NULL, 1);
-    read_peer(from, &peer);
+    qb_peer_of(&ip, &peer);
     if (qb_server_is_refusing(listener->server) ||
         qb_server_connections(listener->server) >= options->connections_max) {
         turn_away(listener, fd, 503, "Service Unavailable", "full",
@@ -157,13 +114,14 @@ static void take_in(struct qb_listener *listener, int fd, const struct sockaddr_
                   "Too many connect at once. Try again after the time given.");
         return;
     }
-    if (!enter(&peer, options->connections_per_address)) {
+    /* Those of a proxy count for whom it asks: see http_connection.c. */
+    if (!is_proxy && !qb_peer_enter(&peer, options->connections_per_address)) {
         turn_away(listener, fd, 429, "Too Many Requests", "address",
                   "Too many connections come from your address. Close some, then try again.");
         return;
     }
     set_options(fd, options->socket_send_bytes);
-    if (!qb_server_adopt(listener->server, fd, &peer)) qb_listener_left(&peer);
+    if (!qb_server_adopt(listener->server, fd, &peer, is_proxy) && !is_proxy) qb_peer_leave(&peer);
 }
 
 static void on_connections(uv_poll_t *poll, int status, int events);

@@ -199,7 +199,7 @@ struct qb_events_made *qb_server_made(struct qb_server *server)
     return &server->made;
 }
 
-bool qb_server_adopt(struct qb_server *server, int fd, const struct qb_peer *peer)
+bool qb_server_adopt(struct qb_server *server, int fd, const struct qb_peer *peer, bool is_proxy)
 {
     struct qb_connection *connection = calloc(1, sizeof *connection);
     lws_adopt_desc_t adopt = {.vh = server->vhost,
@@ -211,6 +211,9 @@ bool qb_server_adopt(struct qb_server *server, int fd, const struct qb_peer *pee
     connection->server = server;
     connection->fd = fd;
     connection->peer = *peer;
+    connection->client = *peer;
+    connection->is_proxy = is_proxy;
+    connection->is_counted = !is_proxy;
     connection->heard_us = qb_clock_mono_us();
     connection->is_reading = true;
     connection->close_reason = QB_CLOSE_GONE;

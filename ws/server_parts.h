@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/ip.h"
 #include "base/text.h"
 #include "base/wheel.h"
 #include "ws/connection.h"
@@ -36,10 +37,13 @@ struct qb_connection {
     uint8_t close_reason; /* enum qb_close; of CLOSING and of the end */
     uint8_t controls;     /* control frames in this second */
     struct qb_timer timer;
-    struct qb_peer peer;
-    int64_t heard_us; /* when the last byte was read */
-    int64_t begun_us; /* when the head, body or this second of control frames began */
-    char *in;         /* bytes that wait: a head in parts, pipelined ones, a message in parts */
+    bool is_proxy;         /* of ours: its requests are for others */
+    bool is_counted;       /* among the connections of `client` */
+    struct qb_peer peer;   /* of the socket */
+    struct qb_peer client; /* the same, or whom the proxy asked for last */
+    int64_t heard_us;      /* when the last byte was read */
+    int64_t begun_us;      /* when the head, body or this second of control frames began */
+    char *in; /* bytes that wait: a head in parts, pipelined ones, a message in parts */
     uint32_t in_length;
     uint32_t in_room;
     struct qb_http_scan scan;
@@ -88,8 +92,10 @@ struct qb_events_made *qb_server_made(struct qb_server *server);
 /* One connection less. */
 void qb_server_left(struct qb_server *server);
 
-/* Takes an accepted socket. False: it could not; the caller closes it. */
-QB_MUST_USE bool qb_server_adopt(struct qb_server *server, int fd, const struct qb_peer *peer);
+/* Takes an accepted socket, counted by qb_peer_enter() unless it is a proxy's. False: it could not;
+ * the caller closes it. */
+QB_MUST_USE bool qb_server_adopt(struct qb_server *server, int fd, const struct qb_peer *peer,
+                                 bool is_proxy);
 
 /* --- http_connection.c --- */
 
@@ -135,5 +141,13 @@ struct qb_listener;
 struct qb_listener *qb_listener_new(struct qb_server *server, void *loop, int listen_fd);
 /* Its handles close within the loop's next turns. */
 void qb_listener_free(struct qb_listener **listener);
-/* One connection of this address less. */
-void qb_listener_left(const struct qb_peer *peer);
+
+/* --- peers.c --- */
+
+void qb_peer_of(const struct qb_ip *ip, struct qb_peer *peer);
+/* One connection of this address more, or less; on any thread. False: it has `most`. */
+QB_MUST_USE bool qb_peer_enter(const struct qb_peer *peer, uint32_t most);
+void qb_peer_leave(const struct qb_peer *peer);
+/* Replaces a proxy by whom its request is for, if it says so. False: it says no address. */
+QB_MUST_USE bool qb_peer_behind(const struct qb_ip_ranges *proxies, const struct qb_http_head *head,
+                                const char *bytes, struct qb_peer *peer);

@@ -62,6 +62,8 @@ QB_TEST(a_wrong_setting_says_which_why_and_the_nearest_name)
         {"--port", NULL, "--port: needs a value"},
         {"port", NULL, "\"port\" is not a flag; flags begin with --"},
         {NULL, "PORT=eighty", "PORT: \"eighty\" is not a whole number"},
+        {"--trusted-proxies nginx", NULL,
+         "--trusted-proxies: \"nginx\" is no address like 192.0.2.7 or 10.0.0.0/8"},
         {"--log-level loud", NULL, "--log-level: \"loud\" is none of debug, info, warning, error"},
     };
 
