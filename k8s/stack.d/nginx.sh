@@ -55,8 +55,8 @@ $(nginx_upstream_servers)
     proxy_set_header Host \$http_host;
     proxy_set_header Upgrade \$http_upgrade;
     proxy_set_header Connection \$upgrade_or_keep;
-    # Its own word only, whatever a client says. The program then takes nobody for local, so that
-    # /metrics stays closed here.
+    # Its own word only, whatever a client says: whom the program counts (trusted_proxies). And it
+    # takes nobody who comes this way for local, so that /metrics stays closed here.
     proxy_set_header X-Forwarded-For \$remote_addr;
     proxy_set_header Forwarded '';
     # Never a POST that a replica may have read: its client asks again with the same key.

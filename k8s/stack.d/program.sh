@@ -33,14 +33,15 @@ program_environment() {
   unset DATABASE_OPERATOR_URL REDIS_OPERATOR_URL
 }
 
-# All clients of a replica come from the address of nginx, so that limits by address would hold for
-# everybody together.
+# It believes nginx whom a request is from. Still all clients of one machine have one address or few, so
+# that limits by address would hold for everybody together.
 replica_start() {
   local name=$1
   [ -x "$program" ] || die "there is no program at $program: ./dev build, or QB_BINARY=PATH"
   mkdir -p -m 700 "$dir/$name"
   program_environment
-  launch "$name" env QUICKBID_CONNECTIONS_PER_ADDRESS="${QUICKBID_CONNECTIONS_PER_ADDRESS:-18000}" \
+  launch "$name" env QUICKBID_TRUSTED_PROXIES="${QUICKBID_TRUSTED_PROXIES:-127.0.0.1}" \
+    QUICKBID_CONNECTIONS_PER_ADDRESS="${QUICKBID_CONNECTIONS_PER_ADDRESS:-18000}" \
     QUICKBID_AUTH_ATTEMPTS="${QUICKBID_AUTH_ATTEMPTS:-100000}" \
     "$program" serve --host 127.0.0.1 --port "$(port_of "$name")" --data-dir "$dir/$name"
 }

@@ -8,12 +8,14 @@ import { chromium } from 'playwright-core';
 import { Client } from './client.mjs';
 import { Bidder, check } from './cluster.mjs';
 import { BINARY, Server, until } from './kit.mjs';
+import { tryLogin } from './peers.mjs';
 import { Stack } from './stack.mjs';
 
 const CHROMIUM = process.env.QB_TEST_CHROMIUM ?? '/usr/bin/chromium';
 const REPLICAS = ['replica-1', 'replica-2', 'replica-3'];
 Object.assign(process.env, {
   QB_BINARY: BINARY, QUICKBID_BIDS_PER_MINUTE: '200', QUICKBID_MESSAGES_BURST: '10000', QUICKBID_DRAIN_SPREAD_MS: '0',
+  QUICKBID_AUTH_ATTEMPTS: '20', // more than the accounts of these tests
 });
 
 // Who listens on a port, in the words of the other tests.
@@ -82,6 +84,22 @@ test('a cluster behind nginx', { timeout: 380000 }, async (t) => {
       for (const client of clients) await client.close();
       assert.equal((await front.request('GET', '/metrics')).status, 404);
       assert.equal(statSync(join(stack.folder, 'token.key')).mode & 0o777, 0o600);
+    });
+
+    await t.test('S54: clients of nginx have limits of their own, over all replicas, and forge none', async () => {
+      const codes = [];
+      // Those that are near the limit may be told to ask again in a moment, until replicas have spoken.
+      await until(async () => {
+        const forged = { 'x-forwarded-for': `203.0.113.${codes.length}`, 'x-real-ip': `203.0.113.${codes.length}`, forwarded: `for=203.0.113.${codes.length}` };
+        const answer = await tryLogin('127.0.0.2', front.port, forged);
+        codes.push(answer.status);
+        assert.ok([401, 429, 503].includes(answer.status), JSON.stringify(answer));
+        return answer.status === 429 && answer.body.retry_after_ms > 60000;
+      }, () => `the limit: ${codes}`, 60000);
+      const judged = codes.filter((code) => code === 401).length;
+      assert.ok(judged > 5 && judged <= 20, `one limit for all replicas: ${codes}`);
+      assert.equal((await tryLogin('127.0.0.3', front.port)).status, 401, 'another address');
+      assert.equal((await tryLogin('127.0.0.2', front.port)).status, 429);
     });
 
     await t.test('pages of a browser see each other through the death of a replica', { skip: !existsSync(CHROMIUM) }, async () => {
