@@ -88,7 +88,7 @@ static void on_turn(void *context)
 {
     struct qb_io *io = context;
     qb_runner_turn(io->runner);
-    qb_replica_cluster_turn(io);
+    qb_replica_tallies_turn(io);
 }
 
 static void on_timer(void *context)
@@ -156,7 +156,7 @@ static struct qb_edge_options edge_options(struct qb_io *io, int listen_fd)
         .shards = qb_bus_shards(io->replica->bus),
         .hosts = s->hosts,
         .proxies = &io->replica->proxies,
-        .handlers = {on_request, on_command, on_room, on_presence, io},
+        .handlers = {qb_replica_admit, on_request, on_command, on_room, on_presence, io},
     };
 }
 
@@ -271,7 +271,6 @@ static bool make_runners(struct qb_replica *replica, struct qb_error *error)
 static bool make_shared(struct qb_replica *replica, struct qb_error *error)
 {
     const struct qb_settings *s = &replica->settings;
-    if (replica->data.cluster != NULL) replica->tally = qb_replica_tally(s);
     const struct qb_holds_options holds = {
         .bids_max = (uint32_t)s->bids_per_minute,
         .window_us = 60 * QB_SECOND_US,
@@ -280,9 +279,9 @@ static bool make_shared(struct qb_replica *replica, struct qb_error *error)
     const struct qb_auth_limits_options limits = {
         .attempts_max = (uint32_t)s->auth_attempts,
         .failures_max = AUTH_FAILURES_MAX,
-        .addresses_max = 100000,
+        .addresses_max = (uint32_t)s->addresses_max,
         .accounts_max = 100000,
-        .attempts = replica->tally,
+        .attempts = replica->tallies[QB_TALLIED_AUTH],
     };
     /* Two at once: a flood of logins costs memory and processors only so much (S18). */
     const struct qb_work_options passwords = {.name = "password",
@@ -325,6 +324,7 @@ static bool open_replica(struct qb_replica *replica, struct qb_error *error)
         return false;
     }
     if (s->demo != 0) replica->demo = qb_demo_new(data->store->ops, data->link);
+    qb_replica_tallies_new(replica);
     QB_TRY(make_shared(replica, error));
     QB_TRY(make_runners(replica, error));
     QB_TRY(qb_replica_load_revoked(data, replica->revoked, error));

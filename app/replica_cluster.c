@@ -61,36 +61,7 @@ bool qb_replica_limits_redis(struct qb_io *io, struct qb_error *error)
     io->limits = qb_limits_redis_new(&options, error);
     if (io->limits == NULL) return false;
     qb_runner_set_limits(io->runner, io->limits);
-    if (io != replica->io) return true;
-    const struct qb_tally_redis_options tally = {
-        .loop = qb_loop_uv(io->loop),
-        .addresses = cluster->redis.list,
-        .shards = cluster->redis.count,
-        .name = "quickbid-tally",
-        .must_be_safe = true,
-        .tally = replica->tally,
-        .what = "auth",
-    };
-    replica->tally_redis = qb_tally_redis_new(&tally, error);
-    return replica->tally_redis != NULL;
-}
-
-struct qb_tally *qb_replica_tally(const struct qb_settings *settings)
-{
-    const struct qb_tally_options options = {
-        .limit = (uint32_t)settings->auth_attempts,
-        .window_us = QB_AUTH_WINDOW_US,
-        .keys_max = 100000,
-    };
-
-    return qb_tally_new(&options);
-}
-
-void qb_replica_cluster_turn(struct qb_io *io)
-{
-    if (io->replica->tally_redis != NULL && io == io->replica->io) {
-        qb_tally_redis_turn(io->replica->tally_redis);
-    }
+    return qb_replica_tallies_redis(io, error);
 }
 
 bool qb_replica_control(struct qb_replica *replica,
@@ -168,9 +139,7 @@ static void open_here(void *context, void *message)
     (void)context;
     /* The limits first: the ledger's auctions tell them what they hold. */
     qb_limits_redis_open(opening->io->limits, opening->epoch);
-    if (opening->io == opening->io->replica->io) {
-        qb_tally_redis_open(opening->io->replica->tally_redis, opening->epoch);
-    }
+    qb_replica_tallies_open(opening->io, opening->epoch);
     qb_ledger_redis_open(qb_runner_ledger(opening->io->runner), opening->epoch);
     free(opening);
 }

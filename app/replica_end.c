@@ -96,7 +96,7 @@ void qb_replica_free(struct qb_replica **replica)
     qb_catalogue_free(&old->catalogue);
     qb_holds_free(&old->holds);
     qb_auth_limits_free(&old->limits);
-    qb_tally_free(&old->tally);
+    qb_replica_tallies_free(old);
     qb_tickets_free(&old->tickets);
     qb_revoked_free(&old->revoked);
     qb_documents_free(&old->documents);

@@ -41,6 +41,9 @@ struct qb_io {
     uint32_t away_per_second; /* sessions that are sent to other replicas; 0: none are */
 };
 
+/* What is counted of each address. */
+enum qb_tallied { QB_TALLIED_AUTH, QB_TALLIED_API, QB_TALLIED_REQUESTS, QB_TALLIED_COUNT };
+
 struct qb_replica {
     struct qb_settings settings;
     struct qb_ip_ranges proxies;
@@ -57,8 +60,8 @@ struct qb_replica {
     struct qb_revoked *revoked;
     struct qb_control *control;
     struct qb_catalogue *catalogue;
-    struct qb_tally *tally;             /* null: embedded */
-    struct qb_tally_redis *tally_redis; /* on the first loop */
+    struct qb_tally *tallies[QB_TALLIED_COUNT];
+    struct qb_tally_redis *exchanges[QB_TALLIED_COUNT]; /* on the first loop; null: embedded */
     struct qb_documents *documents;
     struct qb_recovery *recovery; /* null: embedded, or not running */
     struct qb_watchdog *watchdog;
@@ -84,6 +87,20 @@ void qb_replica_open_store(struct qb_replica *replica);
 /* Of qb_runners_options: the catalogue says something else from entry `seq` on. */
 void qb_replica_described(void *replica, qb_id auction, uint64_t seq, bool is_heard);
 
+/* --- replica_tallies.c --- */
+
+void qb_replica_tallies_new(struct qb_replica *replica);
+void qb_replica_tallies_free(struct qb_replica *replica);
+/* The edge's handler of that name; any I/O thread. */
+int64_t qb_replica_admit(void *context, const struct qb_peer *peer, bool is_api,
+                         const char **limit);
+/* Their exchange with other replicas; for each thread, of which one does it. */
+QB_MUST_USE bool qb_replica_tallies_redis(struct qb_io *io, struct qb_error *error);
+void qb_replica_exchanges_free(struct qb_replica *replica);
+void qb_replica_tallies_open(struct qb_io *io, uint32_t epoch);
+/* At the end of each turn; embedded: nothing. */
+void qb_replica_tallies_turn(struct qb_io *io);
+
 /* --- replica_cluster.c --- */
 
 /* What must hold in every replica; after what it compares is loaded. Embedded, too. */
@@ -95,13 +112,10 @@ QB_MUST_USE bool qb_replica_control(struct qb_replica *replica,
 
 struct qb_bus *qb_replica_bus_redis(struct qb_replica *replica, struct qb_error *error);
 struct qb_ledger *qb_replica_ledger_redis(struct qb_io *io, struct qb_error *error);
-/* The limits over all replicas of one thread; the first thread's also exchanges the tally. */
+/* The limits over all replicas of one thread. */
 QB_MUST_USE bool qb_replica_limits_redis(struct qb_io *io, struct qb_error *error);
-struct qb_tally *qb_replica_tally(const struct qb_settings *settings);
 /* Each second: whether the journal lacks what only a recovery makes. */
 void qb_replica_cluster_second(struct qb_io *io);
-/* At the end of each turn. */
-void qb_replica_cluster_turn(struct qb_io *io);
 /* What its runners need beyond the embedded ones. */
 void qb_replica_cluster_options(struct qb_replica *replica, struct qb_runners_options *options);
 /* Follows the epoch, and leads recoveries; once the loops run. */

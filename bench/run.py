@@ -29,7 +29,8 @@ LIMITS = {
     "threads": 1, "log-level": "warning", "connections-max": 18000,
     "connections-per-address": 1000000, "connections-per-user": 10000,
     "handshakes-per-second": 1000000, "messages-per-second": 100000, "messages-burst": 100000,
-    "bids-per-minute": BIDS_PER_MINUTE, "auth-attempts": 1000000, "first-command-ms": 120000,
+    "bids-per-minute": BIDS_PER_MINUTE, "auth-attempts": 1000000,
+    "requests-per-address": 1000000000, "api-requests-per-address": 1000000000, "first-command-ms": 120000,
 }
 
 # The figures to reach: name -> (what is measured, most).

@@ -110,6 +110,14 @@ static bool is_idle(const struct qb_tally *tally, const struct entry *entry, int
            entry->sent == 0;
 }
 
+/* Whether it may be forgotten for a newer one. */
+static bool is_light(const struct qb_tally *tally, const struct entry *entry)
+{
+    uint64_t used = entry->total > entry->mine.sum ? entry->total : entry->mine.sum;
+
+    return used * 100 < tally->options.limit && !entry->is_dirty && entry->sent == 0;
+}
+
 /* The entry of a key as the newest, or null: all are busy. */
 static struct entry *entry_of(struct qb_tally *tally, const uint8_t *key, int64_t mono_us)
 {
@@ -119,7 +127,9 @@ static struct entry *entry_of(struct qb_tally *tally, const uint8_t *key, int64_
         unlink_entry(tally, entry);
     } else {
         bool is_full = tally->map.count >= tally->options.keys_max;
-        if (is_full && !is_idle(tally, tally->oldest, mono_us)) return NULL;
+        bool has_room =
+            !is_full || is_idle(tally, tally->oldest, mono_us) || is_light(tally, tally->oldest);
+        if (!has_room) return NULL;
         if (is_full) drop(tally, tally->oldest);
         entry = calloc(1, sizeof *entry);
         QB_ASSERT(entry != NULL);
@@ -138,6 +148,15 @@ static void mark(struct qb_tally *tally, struct entry *entry)
     entry->next_dirty = NULL;
     *tally->dirty_end = entry;
     tally->dirty_end = &entry->next_dirty;
+}
+
+/* One more was let through. Who hardly asks is not worth telling: of all that replicas keep to
+ * themselves there is at most a hundredth of the limit. */
+static void add_pending(struct qb_tally *tally, struct entry *entry)
+{
+    entry->pending++;
+    if ((uint64_t)entry->pending * tally->replicas * 100 >= tally->options.limit)
+        mark(tally, entry);
 }
 
 static bool is_alone(const struct qb_tally *tally, int64_t mono_us)
@@ -178,8 +197,7 @@ static int64_t decide(struct qb_tally *tally, struct entry *entry, int64_t mono_
     if (entry->full_until_us > mono_us) return entry->full_until_us - mono_us;
     if (entry->total + unknown >= tally->options.limit) return ask_again(tally, entry);
     if (unknown >= share_of(tally, entry, mono_us)) return ask_again(tally, entry);
-    entry->pending++;
-    mark(tally, entry);
+    add_pending(tally, entry);
     return 0;
 }
 
@@ -193,9 +211,8 @@ static int64_t admit(struct qb_tally *tally, struct entry *entry, int64_t mono_u
     struct qb_rate_counter before = entry->mine;
     int64_t wait_us = qb_rate_admit(&entry->mine, limit, tally->options.window_us, mono_us);
     if (wait_us > 0) return wait_us;
-    if (is_local && entry != &tally->shared) {
-        entry->pending++; /* the others hear of it later */
-        mark(tally, entry);
+    if (is_local && entry != &tally->shared && !tally->options.is_alone) {
+        add_pending(tally, entry); /* the others hear of it later */
     }
     if (is_local) return 0;
     wait_us = decide(tally, entry, mono_us);

@@ -9,10 +9,16 @@
  * When less than 3R are left they are granted one by one with the exchanges, and whoever comes
  * without a grant is told to try again in a moment. Keys that used half of their limit are told to
  * all (`hear`). So nothing is let through beyond the limit while replicas hear of each other in
- * time; a key that uses up half of its limit within that time may get a quarter more elsewhere.
+ * time, but for a hundredth: less than that, of all replicas together, is not told, so that
+ * visitors cost no exchange. A key that uses up half of its limit within that time may get a
+ * quarter more elsewhere.
  *
  * Without the others the limit is divided by their number (S52); and never more than the limit is
- * let through here, whatever they say. Bounded as auth_limits.h says (S53). Any thread.
+ * let through here, whatever they say.
+ *
+ * Bounded (S53): room is made of what is idle, or has used less than a hundredth of the limit, so
+ * that a flood of new keys sets nothing back that is worth it; a key that finds no room shares one
+ * count with others like it. Any thread.
  */
 #pragma once
 
@@ -30,6 +36,7 @@ struct qb_tally_options {
     uint32_t limit; /* in any window */
     int64_t window_us;
     uint32_t keys_max;
+    bool is_alone; /* nobody to exchange with, ever */
 };
 
 struct qb_tally *qb_tally_new(const struct qb_tally_options *options);

@@ -211,7 +211,7 @@ void qb_tally_redis_turn(struct qb_tally_redis *redis)
 {
     int64_t now_us = qb_clock_mono_us();
 
-    if (now_us - redis->exchanged_us < EXCHANGE_US) return;
+    if (now_us - redis->exchanged_us < redis->options.exchange_us) return;
     redis->exchanged_us = now_us;
     collect(redis);
     for (unsigned i = 0; i < redis->options.shards; i++) {
@@ -223,7 +223,7 @@ void qb_tally_redis_turn(struct qb_tally_redis *redis)
 
 int64_t qb_tally_redis_wake_us(const struct qb_tally_redis *redis)
 {
-    return redis->exchanged_us + EXCHANGE_US;
+    return redis->exchanged_us + redis->options.exchange_us;
 }
 
 void qb_tally_redis_open(struct qb_tally_redis *redis, uint32_t epoch)
@@ -270,6 +270,7 @@ struct qb_tally_redis *qb_tally_redis_new(const struct qb_tally_redis_options *o
     QB_ASSERT(redis != NULL);
     QB_ASSERT(options->shards > 0);
     redis->options = *options;
+    if (redis->options.exchange_us == 0) redis->options.exchange_us = EXCHANGE_US;
     qb_random_secret(process, sizeof process);
     qb_hex(process, sizeof process, redis->process);
     redis->shards = calloc(options->shards, sizeof *redis->shards);

@@ -1,8 +1,8 @@
 /*
  * The exchange of tallies (tally.h) between replicas, in Redis: one for a process, on one of its
  * loops, with a connection to each shard; a key is on the shard of its first bytes. One call a
- * shard: at most twenty times a second while there is something to tell, else twice, to hear of
- * keys that others let through much of.
+ * shard: each `exchange_us` while there is something to tell, else twice a second, to hear of keys
+ * that others let through much of.
  *
  * Its owner calls qb_tally_redis_turn() at the end of each turn of the loop, and sees to it that
  * there is one at qb_tally_redis_wake_us() at the latest.
@@ -25,6 +25,7 @@ struct qb_tally_redis_options {
     const char *name; /* of its connections; borrowed for the call */
     bool must_be_safe;
     struct qb_tally *tally; /* kept; outlives this */
+    int64_t exchange_us;    /* 0: 50 ms */
     const char *what;       /* "auth": what is counted, a part of the keys; a literal */
 };
 

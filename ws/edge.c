@@ -26,6 +26,13 @@ struct qb_user_sessions {
 
 /* --- the server's and the rooms' calls --- */
 
+static int64_t admit(void *context, const struct qb_peer *peer, bool is_api, const char **limit)
+{
+    const struct qb_edge_handlers *handlers = &((const struct qb_edge *)context)->options.handlers;
+
+    return handlers->admit != NULL ? handlers->admit(handlers->context, peer, is_api, limit) : 0;
+}
+
 static void request_came(void *context, struct qb_http_request *request)
 {
     const struct qb_edge *edge = context;
@@ -41,6 +48,7 @@ static void turn_came(void *context)
 }
 
 static const struct qb_server_handlers server_handlers = {
+    .admit = admit,
     .request = request_came,
     .turn = turn_came,
 };

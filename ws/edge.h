@@ -61,6 +61,12 @@ struct qb_command {
 
 /* What app/ does for an edge. `context` is the options'. */
 struct qb_edge_handlers {
+    /*
+     * Counts a request whose head is good, before any of its body is read; may be null. `is_api`:
+     * of the API, or a handshake. Returns 0 when let through, else the time to wait in us, and in
+     * `limit` a literal, the name of the limit that was reached.
+     */
+    int64_t (*admit)(void *context, const struct qb_peer *peer, bool is_api, const char **limit);
     /* An HTTP request; answer it now or later (qb_http_respond, qb_http_problem, or
      * qb_edge_accept for a WebSocket handshake). */
     void (*request)(void *context, struct qb_http_request *request);

@@ -76,8 +76,8 @@ static struct qb_http_request *request_new(struct qb_connection *connection, con
     return request;
 }
 
-/* An answer to what nobody shall see; the connection ends with it. */
-static void refuse(struct qb_connection *connection, const struct qb_http_refusal *refusal)
+/* What nobody shall see is answered, and the connection ends with that. */
+static struct qb_http_request *give_up(struct qb_connection *connection, const char *why)
 {
     if (connection->request == NULL) connection->request = request_new(connection, "", 0);
     connection->request->arrived_us = connection->heard_us;
@@ -85,10 +85,31 @@ static void refuse(struct qb_connection *connection, const struct qb_http_refusa
     connection->phase = QB_PHASE_ANSWERING;
     qb_timer_stop(&connection->timer);
     drop_input(connection);
-    qb_metric_add(QB_METRIC_http_refused_total, refusal->code, 1);
+    qb_metric_add(QB_METRIC_http_refused_total, why, 1);
+    return connection->request;
+}
+
+static void refuse(struct qb_connection *connection, const struct qb_http_refusal *refusal)
+{
     bool may_come_again = refusal->status == 429 || refusal->status == 503;
-    qb_http_problem(connection->request, refusal->status, refusal->code, refusal->text,
-                    may_come_again ? AGAIN_S : 0);
+
+    qb_http_problem(give_up(connection, refusal->code), refusal->status, refusal->code,
+                    refusal->text, may_come_again ? AGAIN_S : 0);
+}
+
+/* False: its address has asked too often, and it is answered. */
+static bool admit(struct qb_connection *connection, const struct qb_http_request *request)
+{
+    const char *path = &request->bytes[request->head.path.at];
+    bool is_api = request->head.is_websocket || strncmp(path, "/api/", 5) == 0;
+    const char *limit = NULL;
+    int64_t wait_us = qb_server_admit(connection->server, &request->peer, is_api, &limit);
+
+    if (wait_us == 0) return true;
+    qb_metric_add(QB_METRIC_limited_total, limit, 1);
+    qb_http_limited(give_up(connection, "rate_limited"), limit,
+                    (int)((wait_us + QB_SECOND_US - 1) / QB_SECOND_US));
+    return false;
 }
 
 /* While an answer is under way its client may send the next requests, up to half of the room; then
@@ -179,6 +200,7 @@ static void take_head(struct qb_connection *connection, size_t length)
         refuse(connection, why);
         return;
     }
+    if (!admit(connection, request)) return;
     if (request->head.content_length == 0) {
         hand_up(connection);
         return;

@@ -35,5 +35,8 @@ QB_MUST_USE bool qb_http_body_hold(struct qb_http_request *request, size_t bytes
 void qb_http_write_head(const struct qb_http_request *request,
                         const struct qb_http_response *response, struct qb_text *text);
 
+/* Answers that `limit` (a literal) is reached. */
+void qb_http_limited(struct qb_http_request *request, const char *limit, int retry_after_s);
+
 /* Frees a request and what it holds. */
 void qb_http_request_free(struct qb_http_request *request);

@@ -161,8 +161,8 @@ void qb_http_respond(struct qb_http_request *request, const struct qb_http_respo
     send_answer(connection, text, body, has_none ? 0 : length, response->frame);
 }
 
-void qb_http_problem(struct qb_http_request *request, int status, const char *code,
-                     const char *detail, int retry_after_s)
+static void answer_problem(struct qb_http_request *request, int status, const char *code,
+                           const char *detail, int retry_after_s, const char *limit)
 {
     struct qb_text body = {0};
     char headers[96] = "";
@@ -174,6 +174,7 @@ void qb_http_problem(struct qb_http_request *request, int status, const char *co
     qb_text_json_text(&body, "code", code);
     qb_text_json_text(&body, "detail", detail);
     if (retry_after_s > 0) qb_text_json_int(&body, "retry_after_ms", retry_after_s * 1000LL);
+    if (limit != NULL) qb_text_json_text(&body, "limit", limit);
     qb_text_string(&body, "}");
     if (retry_after_s > 0)
         (void)snprintf(headers, sizeof headers, "Retry-After: %d\r\n", retry_after_s);
@@ -188,4 +189,17 @@ void qb_http_problem(struct qb_http_request *request, int status, const char *co
     };
     qb_http_respond(request, &response);
     qb_text_fini(&body);
+}
+
+void qb_http_problem(struct qb_http_request *request, int status, const char *code,
+                     const char *detail, int retry_after_s)
+{
+    answer_problem(request, status, code, detail, retry_after_s, NULL);
+}
+
+void qb_http_limited(struct qb_http_request *request, const char *limit, int retry_after_s)
+{
+    answer_problem(request, 429, "rate_limited",
+                   "Too many requests come from your address. Try again after the time given.",
+                   retry_after_s, limit);
 }

@@ -171,6 +171,12 @@ const struct qb_http_limits *qb_server_limits(const struct qb_server *server)
     return &server->limits;
 }
 
+int64_t qb_server_admit(const struct qb_server *server, const struct qb_peer *peer, bool is_api,
+                        const char **limit)
+{
+    return server->handlers->admit(server->context, peer, is_api, limit);
+}
+
 void qb_server_hand_up(struct qb_server *server, struct qb_http_request *request)
 {
     server->handlers->request(server->context, request);

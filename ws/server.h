@@ -20,6 +20,8 @@ struct qb_server;
 
 /* Called by the server; `context` is what qb_server_new() got. */
 struct qb_server_handlers {
+    /* As that of qb_edge_handlers. */
+    int64_t (*admit)(void *context, const struct qb_peer *peer, bool is_api, const char **limit);
     /* A checked request; answered exactly once, now or later. */
     void (*request)(void *context, struct qb_http_request *request);
     /* The turn that qb_server_want_turn() asked for. */

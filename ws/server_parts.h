@@ -81,6 +81,9 @@ void qb_socket_finish(struct qb_connection *connection);
 
 const struct qb_edge_options *qb_server_options(const struct qb_server *server);
 const struct qb_http_limits *qb_server_limits(const struct qb_server *server);
+/* As `admit` of qb_server_handlers. */
+int64_t qb_server_admit(const struct qb_server *server, const struct qb_peer *peer, bool is_api,
+                        const char **limit);
 void qb_server_hand_up(struct qb_server *server, struct qb_http_request *request);
 void qb_server_set_timer(struct qb_connection *connection, int64_t due_us);
 bool qb_server_is_refusing(const struct qb_server *server);

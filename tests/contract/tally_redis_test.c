@@ -39,7 +39,7 @@ static void start(uint32_t limit)
     world_start();
     world_reset(3);
     for (size_t i = 0; i < REPLICAS_MADE; i++) {
-        tallies[i] = qb_tally_new(&(struct qb_tally_options){limit, WINDOW_US, 100});
+        tallies[i] = qb_tally_new(&(struct qb_tally_options){limit, WINDOW_US, 100, false});
         const struct qb_tally_redis_options options = {
             .loop = world_loop(),
             .addresses = (const char *[]){world_address(0), world_address(1)},

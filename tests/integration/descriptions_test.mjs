@@ -109,7 +109,7 @@ test('codes that are in no table are in the code, and those of the code are desc
   for (const list of [http, early, socket, answers]) assert.ok(list.length > 0);
   const known = new Set([...BusyCode.enum, ...ProblemCode.enum, ...RequestCode.enum]);
   assert.deepEqual([...http, ...early, ...answers].filter((name) => !known.has(name)), []);
-  const limits = [...literals(/qb_call_limit\([^;"]*"(\w+)"/g), ...literals(/"limit", "(\w+)"/g)];
+  const limits = [...literals(/qb_call_limit\([^;"]*"(\w+)"/g), ...literals(/"limit", "(\w+)"/g), ...literals(/\*limit = "(\w+)"/g)];
   assert.deepEqual(sorted(new Set(limits)), sorted(openapi.components.schemas.Problem.properties.limit.enum));
   const said = new Set([...ErrorCode.enum, ...FailureCode.enum]);
   assert.deepEqual([...socket, ...answers].filter((name) => !said.has(name)), []);

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import test from 'node:test';
 import { Client } from './client.mjs';
 import { until, withAdmin, withServer } from './kit.mjs';
+import { askFrom } from './peers.mjs';
 import { exchange, handshake } from './raw.mjs';
 
 test('the 51st bid within a minute is refused, a resend is none', () => withServer({ 'messages-burst': 1000 }, async (server) => {
@@ -83,6 +84,33 @@ test('the 101st login attempt within 15 minutes is refused', { timeout: 120000 }
   assert.deepEqual([refused.status, refused.body.code, refused.body.limit], [429, 'rate_limited', 'auth_attempts']);
   assert.ok(Number(refused.headers.get('retry-after')) > 0);
 }));
+
+test('S48, S50: requests of an address, to the API and in all, handshakes too', () => withServer(
+  { 'trusted-proxies': '127.0.0.1', 'requests-per-address': 30, 'api-requests-per-address': 20 }, async (server) => {
+    const from = (ip, path) => askFrom('127.0.0.1', server.port, { path, headers: { 'x-forwarded-for': ip } });
+    const shake = (ip) => exchange(server.port, [handshake({ also: [`X-Forwarded-For: ${ip}`] })], (got) => got.includes('\r\n\r\n'));
+    const limited = (answer, limit) => {
+      assert.deepEqual([answer.status, answer.body.code, answer.body.limit, answer.headers.connection], [429, 'rate_limited', limit, 'close']);
+      const after = Number(answer.headers['retry-after']);
+      assert.ok(after > 800 && after <= 910, `${after} s: until the oldest leaves the window`);
+      assert.equal(answer.body.retry_after_ms, after * 1000);
+    };
+    for (let i = 0; i < 19; i++) assert.equal((await from('203.0.113.1', '/api/time')).status, 200, `request ${i}`);
+    assert.match((await shake('203.0.113.1')).toString(), /^HTTP\/1\.1 101 /);
+    limited(await from('203.0.113.1', '/api/time'), 'api_requests_per_address');
+    limited(await from('203.0.113.1', '/api/no-such-thing'), 'api_requests_per_address');
+    assert.match((await shake('203.0.113.1')).toString(), /^HTTP\/1\.1 429 .*Retry-After: \d/s);
+    for (let i = 0; i < 10; i++) assert.equal((await from('203.0.113.1', '/health')).status, 200, 'the rest of the other limit');
+    limited(await from('203.0.113.1', '/'), 'requests_per_address');
+    limited(await from('203.0.113.1', '/api/time'), 'api_requests_per_address');
+    for (const ip of ['203.0.113.2', '2001:db8::1']) assert.equal((await from(ip, '/api/time')).status, 200, 'others are not held up');
+    // A refusal comes before the body: of 2 MiB that were announced, none is waited for.
+    const body = await exchange(server.port, ['POST /api/sessions HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 203.0.113.1\r\nContent-Length: 2000000\r\n\r\n'], () => false);
+    assert.match(body.toString(), /^HTTP\/1\.1 429 /);
+    const metrics = (await server.request('GET', '/metrics')).body;
+    assert.match(metrics, /^quickbid_limited_total\{limit="api_requests_per_address"\} 5$/m);
+    assert.match(metrics, /^quickbid_limited_total\{limit="requests_per_address"\} 1$/m);
+  }));
 
 test('messages beyond the rate are refused, the third ends the connection', () => withServer({}, async (server) => {
   const client = await Client.connect(server);

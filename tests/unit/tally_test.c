@@ -43,7 +43,7 @@ static struct qb_random source;
 
 static struct qb_tally *tally_new(uint32_t limit, uint32_t keys_max)
 {
-    return qb_tally_new(&(struct qb_tally_options){limit, WINDOW_US, keys_max});
+    return qb_tally_new(&(struct qb_tally_options){limit, WINDOW_US, keys_max, false});
 }
 
 static void begin(uint32_t limit)
@@ -278,4 +278,71 @@ QB_TEST(new_keys_cannot_push_out_busy_ones)
     }
     QB_EXPECT_EQ(qb_tally_admit(tally, key, S + WINDOW_US * 2), 0, "idle ones make room");
     qb_tally_free(&tally);
+}
+
+QB_TEST(s53_what_is_hardly_used_makes_room_and_nothing_else)
+{
+    enum { REQUESTS = 5000, KEYS = 4 };
+    struct qb_tally *tally = qb_tally_new(&(struct qb_tally_options){
+        .limit = REQUESTS, .window_us = WINDOW_US, .keys_max = KEYS, .is_alone = true});
+    uint8_t key[QB_TALLY_KEY_BYTES] = {2};
+
+    for (int i = 0; i < REQUESTS; i++)
+        QB_EXPECT_EQ(qb_tally_admit(tally, HOME, S), 0, "within the limit");
+    /* Each comes a few times: a visitor. All are let through, however many they are. */
+    for (int i = 0; i < REQUESTS * 10; i++) {
+        key[1] = (uint8_t)i;
+        key[2] = (uint8_t)(i >> 8);
+        if (qb_tally_admit(tally, key, S) == 0 && qb_tally_admit(tally, HOME, S) > 0) continue;
+        QB_EXPECT(false, "a visitor is let through, and who used all of it is not");
+        break;
+    }
+    /* The same flood, while who used all of it is the oldest: no room, but no reset either. */
+    for (int k = 0; k < KEYS; k++) {
+        key[3] = (uint8_t)(k + 1);
+        for (int i = 0; i < REQUESTS; i++) (void)qb_tally_admit(tally, key, S);
+    }
+    QB_EXPECT(qb_tally_admit(tally, HOME, S) > 0, "S53: nothing is forgotten by a flood");
+    qb_tally_free(&tally);
+}
+
+QB_TEST(s48_one_process_alone_counts_exactly_and_keeps_nothing_to_tell)
+{
+    struct qb_tally *tally = qb_tally_new(&(struct qb_tally_options){
+        .limit = 5000, .window_us = WINDOW_US, .keys_max = 2, .is_alone = true});
+    struct qb_tally_part parts[PARTS];
+
+    for (int i = 0; i < 5000; i++)
+        QB_EXPECT_EQ(qb_tally_admit(tally, HOME, S + i * QB_MS_US), 0, "5,000");
+    int64_t wait_us = qb_tally_admit(tally, HOME, 6 * S);
+    QB_EXPECT(wait_us > WINDOW_US - 20 * S && wait_us <= WINDOW_US + 10 * S, "the 5,001st waits");
+    QB_EXPECT_EQ(qb_tally_collect(tally, parts, PARTS), 0, "there is nobody to tell");
+    QB_EXPECT_EQ(qb_tally_admit(tally, OTHER, 6 * S), 0, "another");
+    QB_EXPECT_EQ(qb_tally_admit(tally, (const uint8_t[QB_TALLY_KEY_BYTES]){3}, 3 * WINDOW_US), 0,
+                 "idle ones make room");
+    qb_tally_free(&tally);
+}
+
+QB_TEST(s48_who_hardly_asks_is_not_told_and_no_more_than_a_hundredth_is_missed)
+{
+    enum { REQUESTS = 5000 };
+    static const int64_t paces_us[] = {QB_MS_US, 10 * QB_MS_US, 100 * QB_MS_US};
+    struct qb_tally_part parts[PARTS];
+    struct qb_tally *tally = tally_new(REQUESTS, 10);
+
+    qb_tally_reached(tally, REPLICAS, S);
+    for (int i = 1; i <= 17; i++) {
+        QB_EXPECT_EQ(qb_tally_admit(tally, HOME, S), 0, "within the limit");
+        size_t count = qb_tally_collect(tally, parts, PARTS);
+        QB_EXPECT_EQ(count, i == 17 ? 1 : 0, "17 of each of 3 replicas would be 1 % of 5,000");
+    }
+    QB_EXPECT_EQ(parts[0].added, 17, "all of them at once");
+    qb_tally_free(&tally);
+    for (size_t i = 0; i < QB_COUNT(paces_us); i++) {
+        begin(REQUESTS);
+        uint64_t through = ask_steadily(S, 400 * S, paces_us[i]);
+        QB_EXPECT(through >= REQUESTS - REQUESTS / 100, "S48: error up to 1 %");
+        QB_EXPECT(through <= REQUESTS + REQUESTS / 100, "S48: error up to 1 %");
+        end();
+    }
 }
