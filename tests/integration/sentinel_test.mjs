@@ -27,7 +27,14 @@ const logOf = (cluster) => readFileSync(join(cluster.stack.folder, 'log', 'senti
 
 // The operator's own way to a server of shard 0.
 const at = (cluster, port) => cluster.env.REDIS_OPERATOR_URL.split(',')[0].replace(/:\d+$/, `:${port}`);
-const role = (cluster, port) => redis(at(cluster, port), 'role').split('\n');
+// Empty when Sentinel cuts the connection, as it does to all clients of a server that it demotes.
+function role(cluster, port) {
+  try {
+    return redis(at(cluster, port), 'role').split('\n');
+  } catch {
+    return [];
+  }
+}
 const epochOf = (cluster) => cluster.rows('SELECT epoch, state FROM recovery')[0];
 
 // Auctions on both shards, two at least on the one that fails over.
