@@ -25,8 +25,8 @@ static bool migrate_link(struct qb_postgres *postgres, size_t *applied, struct q
     struct qb_sql_link *link = qb_postgres_open(postgres, error);
 
     if (link == NULL) return false;
-    bool is_done = qb_migrate(link, migrations, count, applied, error) &&
-                   qb_store_postgres_ahead(link, error);
+    bool is_done =
+        qb_migrate(link, migrations, count, applied, error) && qb_store_postgres_ahead(link, error);
     qb_sql_close(&link);
     return is_done;
 }

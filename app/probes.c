@@ -117,7 +117,11 @@ static struct qb_edge_options edge_options(struct qb_probes *probes, int listen_
         .sweep_slice = (uint32_t)s->sweep_slice,
         .amount_max = s->amount_max,
         .hosts = s->hosts,
-        .handlers = {on_request, no_command, no_room, no_room, probes},
+        .handlers = {.request = on_request,
+                     .command = no_command,
+                     .room = no_room,
+                     .presence = no_room,
+                     .context = probes},
     };
 }
 

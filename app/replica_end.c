@@ -79,7 +79,7 @@ void qb_replica_free(struct qb_replica **replica)
     settle_mailboxes(old);
     settle_journal(old);
     end_commands(old);
-    qb_tally_redis_free(&old->tally_redis);
+    qb_replica_exchanges_free(old);
     for (unsigned i = 0; i < old->io_count; i++) {
         qb_api_free(&old->io[i].api);
         qb_edge_free(&old->io[i].edge);
