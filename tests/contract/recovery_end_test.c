@@ -63,6 +63,7 @@ static struct qb_rebuild rebuild_with(struct qb_redis_desk *desk)
 
 QB_TEST(who_is_told_to_end_stops_and_the_next_one_does_all)
 {
+    static const atomic_bool is_going_on;
     struct qb_redis_desk *desk = begin();
     struct qb_rebuild rebuild = rebuild_with(desk);
     const struct qb_journal_rabbit_options journal = {.shards = qb_redis_desk_shards(desk)};
@@ -95,8 +96,8 @@ QB_TEST(who_is_told_to_end_stops_and_the_next_one_does_all)
     QB_EXPECT_TEXT(error.text, "this replica ends", "and says why");
     qb_must(ops.limit_set(qb_world.link, QB_SELLER, "USD", 1000, &error) == QB_STORE_OK,
             error.text);
-    QB_EXPECT(qb_recovery_holds_set(&rebuild.holds, desk, &ops, qb_world.link, 1,
-                                    &(atomic_bool){false}, &set, &error),
+    QB_EXPECT(qb_recovery_holds_set(&rebuild.holds, desk, &ops, qb_world.link, 1, &is_going_on,
+                                    &set, &error),
               error.text);
     QB_EXPECT_EQ(set, 0, "no leader has a limit");
     qb_recovery_holds_fini(&rebuild.holds);

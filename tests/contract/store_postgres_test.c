@@ -59,8 +59,9 @@ QB_TEST(an_archived_entry_is_never_changed_or_deleted)
         "UPDATE entries_first SET seq = 2",
         "DELETE FROM entries_other",
         "TRUNCATE entries_first",
-        "DO $$BEGIN EXECUTE 'DELETE FROM ' || "
-        "to_char(now() + interval '1 month', '\"entries_\"YYYY_MM'); END$$"};
+        ("DO $$BEGIN EXECUTE 'DELETE FROM ' || "
+         "to_char(now() + interval '1 month', '\"entries_\"YYYY_MM'); END$$"),
+    };
     struct qb_store_link *link = open_new();
     struct qb_sql_link *sql = qb_store_sql_link(link);
     struct qb_error error = {""};
