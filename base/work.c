@@ -225,7 +225,10 @@ void qb_work_pool_stop(struct qb_work_pool *pool)
     (void)pthread_mutex_unlock(&pool->lock);
     /* None is added any more. */
     for (unsigned i = 0; i < pool->worker_count; i++) {
-        if (pool->workers[i].state != STATE_NONE) (void)pthread_join(pool->workers[i].thread, NULL);
+        (void)pthread_mutex_lock(&pool->lock);
+        bool has_thread = pool->workers[i].state != STATE_NONE;
+        (void)pthread_mutex_unlock(&pool->lock);
+        if (has_thread) (void)pthread_join(pool->workers[i].thread, NULL);
     }
 }
 
