@@ -185,14 +185,14 @@ static void hear(void *context, const struct qb_entry *entry)
     if (home != NULL) qb_runner_feed_heard(runner, home, entry);
 }
 
-static void rescue(void *context, const struct qb_entry *entry)
+static bool rescue(void *context, const struct qb_entry *entry)
 {
     struct qb_runner *runner = context;
 
-    /* Told again as long as nobody has made it durable: none is lost by not taking it now. */
-    if (runner->adopted.count >= ADOPTED_MAX) return;
+    if (runner->adopted.count >= ADOPTED_MAX) return false;
     qb_metric_add(QB_METRIC_orphans_total, NULL, 1);
     qb_outgoing_add(&runner->adopted, entry);
+    return true;
 }
 
 /* An end is near that nobody here follows: whoever follows it proposes the close. The ledger of

@@ -50,8 +50,9 @@ struct qb_ledger_listener {
     /* All of the auction up to `seq` is durable, whoever made it so. */
     void (*durable)(void *context, qb_id auction, uint64_t seq);
     /* Nobody has made this entry durable for too long: hand it to the journal, and say
-     * qb_ledger_adopted() when it is. It may be of an auction that is not followed. Borrowed. */
-    void (*orphan)(void *context, const struct qb_entry *entry);
+     * qb_ledger_adopted() when it is. It may be of an auction that is not followed. Borrowed.
+     * False: it is not taken now, and told again. */
+    bool (*orphan)(void *context, const struct qb_entry *entry);
     /* An auction whose end is near or past and that is not followed: load it (rules.md 5.7). Told
      * again each second until it is followed, or its snapshot says that it ends later or is over.
      */

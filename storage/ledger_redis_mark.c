@@ -39,6 +39,24 @@ void qb_spans_add(struct qb_spans *spans, uint64_t seq, int64_t now_us)
         add_run(spans, (struct qb_span){seq, seq, now_us});
 }
 
+void qb_spans_remove(struct qb_spans *spans, uint64_t seq)
+{
+    for (size_t i = 0; i < spans->count; i++) {
+        struct qb_span run = spans->list[i];
+        if (seq < run.first || seq > run.last) continue;
+        if (run.first == run.last) {
+            spans->list[i] = spans->list[--spans->count];
+        } else if (seq == run.first) {
+            spans->list[i].first++;
+        } else {
+            spans->list[i].last = seq - 1;
+            run.first = seq + 1;
+            if (run.first <= run.last) add_run(spans, run);
+        }
+        return;
+    }
+}
+
 void qb_spans_free(struct qb_spans *spans)
 {
     free(spans->list);
@@ -238,9 +256,11 @@ static bool tell_orphan(struct qb_track *track, const uint8_t *bytes, size_t len
                QB_INT("seq", seq));
         return false;
     }
-    qb_spans_add(&track->orphans, seq, now_us);
-    ledger->listener.orphan(ledger->listener.context, &entry);
-    return true;
+    qb_spans_add(&track->orphans, seq, now_us); /* it may be adopted within the call */
+    bool is_taken = ledger->listener.orphan(ledger->listener.context, &entry);
+    /* Else what is adopted above it would vouch for it. */
+    if (!is_taken) qb_spans_remove(&track->orphans, seq);
+    return is_taken;
 }
 
 static void ignore(struct qb_ask *ask, enum qb_answer_kind kind, const struct qb_redis_reply *reply)

@@ -219,6 +219,8 @@ uint64_t qb_group_before(const struct qb_group *group);
 /* --- ledger_redis_mark.c --- */
 
 void qb_spans_add(struct qb_spans *spans, uint64_t seq, int64_t now_us);
+/* Forgets one seq. */
+void qb_spans_remove(struct qb_spans *spans, uint64_t seq);
 /* Forgets the seqs up to `seq`. */
 void qb_spans_drop(struct qb_spans *spans, uint64_t seq);
 void qb_spans_free(struct qb_spans *spans);

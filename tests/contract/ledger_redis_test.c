@@ -237,6 +237,21 @@ QB_TEST(an_orphan_is_found_by_another)
     pair_free(&pair);
 }
 
+QB_TEST(an_orphan_that_is_not_taken_is_not_vouched_for_and_told_again)
+{
+    struct pair pair = pair_new();
+
+    pair.b->must_adopt = true;
+    pair.b->refused_orphans = 1;
+    (void)replica_append(pair.a, world_entry(LOT, ANN, 1));
+    replica_free(&pair.a);
+    WORLD_UNTIL(pair.b->told[LOT].durable == 2, 5000);
+    QB_EXPECT_EQ(pair.b->told[LOT].durable, 2, "in the end");
+    QB_EXPECT(pair.b->told[LOT].orphans >= 3, "the OPEN was told twice");
+    pair.a = replica_new("c", 3, 100, 1000);
+    pair_free(&pair);
+}
+
 QB_TEST(an_orphan_vouches_for_nothing_else)
 {
     struct pair pair = pair_new();

@@ -137,14 +137,19 @@ static void on_durable(void *context, qb_id auction, uint64_t seq)
     told->durable = seq;
 }
 
-static void on_orphan(void *context, const struct qb_entry *entry)
+static bool on_orphan(void *context, const struct qb_entry *entry)
 {
     struct replica *replica = context;
     struct told *told = told_of(replica, entry->auction);
 
     told->orphans++;
     told->orphan_seq = entry->seq;
+    if (replica->refused_orphans > 0) {
+        replica->refused_orphans--;
+        return false;
+    }
     if (replica->must_adopt) qb_ledger_adopted(replica->ledger, entry->auction, entry->seq);
+    return true;
 }
 
 static void on_due(void *context, qb_id auction)

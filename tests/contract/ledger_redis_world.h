@@ -45,6 +45,7 @@ struct replica {
     struct qb_redis *ears[WORLD_SHARDS]; /* its subscribers */
     int64_t loss_percent;                /* of what the bus brings */
     bool must_adopt;                     /* says at once that orphans are durable */
+    unsigned refused_orphans;            /* so many more orphans are not taken */
     bool must_journal;                   /* says at once that own entries are durable */
     bool is_open;
     int opened;
