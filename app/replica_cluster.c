@@ -140,7 +140,8 @@ static void open_here(void *context, void *message)
     /* The limits first: the ledger's auctions tell them what they hold. */
     qb_limits_redis_open(opening->io->limits, opening->epoch);
     qb_replica_tallies_open(opening->io, opening->epoch);
-    qb_ledger_redis_open(qb_runner_ledger(opening->io->runner), opening->epoch);
+    qb_ledger_redis_open(qb_runner_ledger(opening->io->runner), opening->epoch,
+                         QB_ACK_JOURNAL);
     free(opening);
 }
 

@@ -152,6 +152,7 @@ static void on_up(void *context, const char *run_id)
         qb_ledger_fence(ledger, "the server is another process");
     }
     (void)snprintf(shard->run_id, sizeof shard->run_id, "%s", run_id);
+    qb_wait_begin(shard);
     if (ledger->is_open || ledger->is_opening) qb_heads_probe(shard);
 }
 
@@ -161,6 +162,7 @@ static void on_down(void *context, const char *why)
 
     shard->is_up = false;
     shard->is_ready = false;
+    qb_wait_begin(shard);
     qb_log(QB_LOG_WARNING, "ledger.unreachable", QB_INT("shard", shard->index),
            QB_TEXT("why", why));
     qb_part_next(shard); /* what waits to be sent is refused */
@@ -179,17 +181,22 @@ static void drop_tracks(struct qb_redis_ledger *ledger)
     size_t cursor = 0;
 
     qb_map_init(&ledger->tracks, sizeof(qb_id));
-    ledger->dirty_count = 0;
+    ledger->dirty.count = 0;
+    for (unsigned i = 0; i < ledger->options.shards; i++) {
+        ledger->shards[i].unsafe.count = 0;
+        ledger->shards[i].unsaid.count = 0;
+    }
     while ((track = qb_map_next(&tracks, &cursor, NULL)) != NULL) qb_track_drop(track);
     qb_map_fini(&tracks);
 }
 
-void qb_ledger_redis_open(struct qb_ledger *port, uint32_t epoch)
+void qb_ledger_redis_open(struct qb_ledger *port, uint32_t epoch, enum qb_ack ack)
 {
     struct qb_redis_ledger *ledger = (struct qb_redis_ledger *)port;
 
     ledger->generation++;
     ledger->epoch = epoch;
+    ledger->ack = ack;
     ledger->is_open = false;
     ledger->is_opening = true;
     for (int i = 0; i < QB_SCRIPT_COUNT; i++) {
@@ -201,7 +208,10 @@ void qb_ledger_redis_open(struct qb_ledger *port, uint32_t epoch)
         shard->is_ready = false;
         shard->is_marking = false;
         shard->is_sweeping = false;
+        shard->is_saying = false;
+        shard->is_waiting = false;
         shard->due_at = 0;
+        qb_wait_begin(shard);
         if (!shard->is_up) shard->run_id[0] = '\0'; /* whoever it is then: the probe decides */
         if (shard->is_up) qb_heads_probe(shard);
     }
@@ -229,6 +239,7 @@ void qb_ledger_redis_turn(struct qb_ledger *port)
     }
     if (!ledger->is_open) return;
     qb_mark_send(ledger);
+    if (ledger->ack == QB_ACK_LEDGER) qb_wait_turn(ledger);
     if (now_us >= ledger->heads_us) {
         ledger->heads_us = now_us + HEADS_US;
         qb_heads_check_some(ledger);
@@ -249,6 +260,10 @@ int64_t qb_ledger_redis_wake_us(const struct qb_ledger *port)
     if (!ledger->is_open && !ledger->is_opening) return INT64_MAX;
     if (!ledger->is_open) return wake_us;
     if (ledger->sweep_us < wake_us) wake_us = ledger->sweep_us;
+    if (ledger->ack == QB_ACK_LEDGER) {
+        int64_t wait_us = qb_wait_wake_us(ledger);
+        if (wait_us < wake_us) wake_us = wait_us;
+    }
     return ledger->heads_us < wake_us ? ledger->heads_us : wake_us;
 }
 
@@ -284,7 +299,7 @@ bool qb_ledger_redis_is_away(const struct qb_ledger *port, unsigned index, int64
 size_t qb_ledger_redis_under_way(const struct qb_ledger *port)
 {
     const struct qb_redis_ledger *ledger = (const struct qb_redis_ledger *)port;
-    return ledger->asks + ledger->dirty_count;
+    return ledger->asks + ledger->dirty.count;
 }
 
 static void listen(struct qb_ledger *port, const struct qb_ledger_listener *listener)
@@ -317,7 +332,11 @@ static void ledger_free(struct qb_ledger *port)
     drop_tracks(ledger);
     qb_map_fini(&ledger->tracks);
     qb_words_fini(&ledger->words);
-    free(ledger->dirty);
+    free(ledger->dirty.tracks);
+    for (unsigned i = 0; i < ledger->options.shards; i++) {
+        free(ledger->shards[i].unsafe.tracks);
+        free(ledger->shards[i].unsaid.tracks);
+    }
     free(ledger->shards);
     free(ledger);
 }
@@ -347,6 +366,7 @@ struct qb_ledger *qb_ledger_redis_new(const struct qb_ledger_redis_options *opti
     QB_ASSERT(options->marks_max > 0);
     ledger->ledger.ops = &ops;
     ledger->options = *options;
+    ledger->options.replicas = NULL; /* borrowed: copied below */
     qb_map_init(&ledger->tracks, sizeof(qb_id));
     qb_random_secret(&seed, sizeof seed);
     qb_random_seed(&ledger->random, seed);
@@ -367,6 +387,7 @@ struct qb_ledger *qb_ledger_redis_new(const struct qb_ledger_redis_options *opti
         };
         shard->ledger = ledger;
         shard->index = i;
+        shard->replicas = options->replicas != NULL ? options->replicas[i] : 0;
         shard->link = qb_redis_new(&link, error);
         if (shard->link == NULL) {
             ledger_free(&ledger->ledger);

@@ -21,6 +21,7 @@
 #include "base/attributes.h"
 #include "base/error.h"
 #include "base/mailbox.h"
+#include "storage/ack.h"
 #include "storage/ledger.h"
 
 struct qb_ledger_redis_options {
@@ -33,15 +34,27 @@ struct qb_ledger_redis_options {
     struct qb_mailbox *mailbox; /* of the loop's thread: for answers that need no Redis */
     uint32_t marks_max;         /* early refusals remembered in one auction */
     uint64_t unconfirmed_max;   /* entries of one auction not durable; beyond: BUSY */
+    /* The rest is of QB_ACK_LEDGER. */
+    const unsigned *replicas; /* of each shard: all that may be promoted; null: none. Copied */
+    uint64_t outbox_max;      /* entries of a shard that the journal lacks; beyond: BUSY */
+    bool (*may_sweep)(void *context); /* whether the journal would take orphans; null: always */
+    void *context;
 };
 
 /* Null with `error` set: an address that cannot be read. */
 struct qb_ledger *qb_ledger_redis_new(const struct qb_ledger_redis_options *options,
                                       struct qb_error *error);
 
-/* Lets go of all auctions and works in `epoch` from now on, once recovery has opened it; then, or
- * when that proves wrong, listener.open says so. */
-void qb_ledger_redis_open(struct qb_ledger *ledger, uint32_t epoch);
+/*
+ * Lets go of all auctions and works in `epoch` from now on, once recovery has opened it; then, or
+ * when that proves wrong, listener.open says so.
+ *
+ * ack   of the epoch. With QB_ACK_LEDGER an entry is durable once Redis has it on disk and a WAIT
+ *       behind it says that each of `replicas` has it, too. While a shard has fewer, or more, than
+ *       that, nothing of it becomes durable (qb_ledger_redis_is_stuck). qb_ledger_durable() and
+ *       qb_ledger_adopted() then only empty the outbox: what the journal lacks of the logs.
+ */
+void qb_ledger_redis_open(struct qb_ledger *ledger, uint32_t epoch, enum qb_ack ack);
 /* Recovery begins: takes no commands until qb_ledger_redis_open(). listener.open says so. */
 void qb_ledger_redis_suspend(struct qb_ledger *ledger);
 
@@ -58,5 +71,11 @@ int64_t qb_ledger_redis_checked_us(const struct qb_ledger *ledger, unsigned shar
 /* Whether a shard is out of reach; then since when at the earliest, by its last answer about itself
  * (monotonic), if there was any. */
 bool qb_ledger_redis_is_away(const struct qb_ledger *ledger, unsigned shard, int64_t *since_us);
+/* With QB_ACK_LEDGER: whether what is appended now would not become durable soon, as a shard lacks
+ * a replica or its outbox is full. Any thread. */
+bool qb_ledger_redis_is_stuck(const struct qb_ledger *ledger);
+/* With QB_ACK_LEDGER: an own entry is not handed to the journal; it stays in the outbox, from which
+ * it is told as an orphan once the journal takes some. */
+void qb_ledger_redis_leave(struct qb_ledger *ledger, qb_id auction, uint64_t seq);
 /* Requests to Redis that wait for their answer. */
 size_t qb_ledger_redis_under_way(const struct qb_ledger *ledger);

@@ -48,7 +48,8 @@ struct qb_part {
     struct item *items;
     uint32_t item_count;
     struct qb_text bytes;
-    size_t waiting; /* groups that wait for what lies before them */
+    size_t waiting;       /* groups that wait for what lies before them */
+    struct qb_wait *wait; /* behind its call; null: none is needed */
 };
 
 struct call {
@@ -205,6 +206,9 @@ static void take_group(struct qb_group *group, const char *bytes, size_t length)
         set_group(group, QB_APPEND_UNKNOWN);
         return;
     }
+    /* Also what others appended: it lies before. */
+    if (group->part->wait != NULL)
+        qb_wait_reached(group->part->wait, (size_t)(group - group->part->groups), piece.seq);
     if ((piece.flags & QB_PIECE_BROKEN) != 0) {
         qb_log(QB_LOG_ERROR, "ledger.broken", QB_INT("auction", track->auction),
                QB_INT("seq", piece.seq));
@@ -275,12 +279,14 @@ static void send_part(struct qb_part *part)
     struct qb_shard *shard = part->shard;
     struct part_ask *ask = qb_ask_new(shard, sizeof *ask, take_part);
     const struct qb_ledger_redis_options *options = &shard->ledger->options;
-    struct qb_words *words = qb_ask_script(shard, QB_SCRIPT_APPEND, 3 + 4 * part->group_count);
+    bool must_wait = shard->ledger->ack == QB_ACK_LEDGER;
+    struct qb_words *words = qb_ask_script(shard, QB_SCRIPT_APPEND, 4 + 4 * part->group_count);
 
     ask->part = part;
     qb_words_shard_key(words, shard->index, "pend");
     qb_words_shard_key(words, shard->index, "due");
     qb_words_shard_key(words, shard->index, "live");
+    qb_words_shard_key(words, shard->index, QB_OUTBOX_KEY);
     for (size_t i = 0; i < part->group_count; i++) {
         qb_id auction = part->groups[i].track->auction;
         qb_words_auction_key(words, shard->index, auction, "state");
@@ -290,6 +296,7 @@ static void send_part(struct qb_part *part)
     }
     qb_words_int(words, (int64_t)options->unconfirmed_max);
     qb_words_int(words, options->marks_max);
+    qb_words_int(words, must_wait ? (int64_t)options->outbox_max : -1);
     qb_words_int(words, (int64_t)part->group_count);
     for (size_t i = 0; i < part->group_count; i++) {
         struct qb_group *group = &part->groups[i];
@@ -309,6 +316,10 @@ static void send_part(struct qb_part *part)
     }
     shard->flying = part;
     qb_ask_send_script(&ask->ask);
+    if (!must_wait) return;
+    part->wait = qb_wait_new(shard, part->group_count);
+    for (size_t i = 0; i < part->group_count; i++) qb_wait_add(part->wait, part->groups[i].track);
+    qb_wait_send(part->wait);
 }
 
 void qb_part_next(struct qb_shard *shard)

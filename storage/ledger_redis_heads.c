@@ -36,6 +36,10 @@ static void take_head(struct qb_redis_ledger *ledger, const struct head *head, u
     }
     if (seq > track->newest && track->calls == 0) track->newest = seq;
     qb_track_set_durable(track, durable);
+    /* Twice in a row: whoever appended it may be gone, so that its WAIT is ours. */
+    bool is_behind = ledger->ack == QB_ACK_LEDGER && seq > track->durable;
+    if (is_behind && track->behind > track->durable) qb_wait_later(track);
+    track->behind = is_behind ? seq : 0;
     qb_track_settle(track);
 }
 
@@ -50,11 +54,13 @@ static void take_heads(struct qb_ask *ask, enum qb_answer_kind kind,
     const char *bytes = qb_redis_text(reply, &length);
     struct qb_reader reader = {.bytes = (const uint8_t *)bytes, .length = length};
     qb_time_us now_us = qb_take_int(&reader);
-    if (length != 8 + asked->count * 16) return;
+    shard->outbox = qb_take_uint(&reader, 8);
+    if (length != 16 + asked->count * 16) return;
     if (ask->sent_us > shard->checked_us) shard->checked_us = ask->sent_us;
     if (asked->count == 0) { /* the short ones: once a second, and not long under way */
         qb_clock_take(&shard->clock, ask->sent_us, qb_clock_mono_us(), now_us);
         qb_metric_set(QB_METRIC_ledger_clock_ahead_us, NULL, now_us - qb_clock_wall_us());
+        qb_wait_judge(shard->ledger);
     }
     if (!shard->is_ready && shard->is_up) qb_shard_ready(shard);
     for (size_t i = 0; i < asked->count && qb_ask_is_current(ask); i++) {
@@ -67,8 +73,9 @@ void qb_heads_ask(struct qb_shard *shard, struct qb_track *const *tracks, size_t
 {
     struct heads_ask *ask =
         qb_ask_new(shard, sizeof *ask + count * sizeof ask->heads[0], take_heads);
-    struct qb_words *words = qb_ask_script(shard, QB_SCRIPT_HEADS, count);
+    struct qb_words *words = qb_ask_script(shard, QB_SCRIPT_HEADS, 1 + count);
 
+    qb_words_shard_key(words, shard->index, QB_OUTBOX_KEY);
     for (size_t i = 0; i < count; i++) {
         qb_words_auction_key(words, shard->index, tracks[i]->auction, "state");
         ask->heads[i] = (struct head){tracks[i]->auction, tracks[i]->serial, tracks[i]->told};

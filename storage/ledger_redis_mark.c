@@ -14,6 +14,8 @@
 #define ORPHAN_AGE_US  (250 * QB_MS_US)
 #define SWEEP_AUCTIONS 64
 #define SWEEP_ENTRIES  512
+#define LOCK_MS        500
+#define LOCK_OUTBOX_MS 100 /* there may be much to catch up with */
 #define DUE_AHEAD_US   (5 * QB_SECOND_US)
 #define DUE_AUCTIONS   1000
 #define MARK_AUCTIONS  1000
@@ -102,16 +104,14 @@ static void move_up_to(struct qb_spans *from, uint64_t seq, struct qb_spans *mar
 
 static void make_dirty(struct qb_track *track)
 {
-    struct qb_redis_ledger *ledger = track->ledger;
+    qb_track_list_add(&track->ledger->dirty, track, &track->is_dirty);
+}
 
-    if (track->is_dirty || track->is_gone) return;
-    if (ledger->dirty_count == ledger->dirty_room) {
-        ledger->dirty_room = ledger->dirty_room == 0 ? 64 : ledger->dirty_room * 2;
-        ledger->dirty = realloc(ledger->dirty, ledger->dirty_room * sizeof(struct qb_track *));
-        QB_ASSERT(ledger->dirty != NULL);
-    }
-    track->is_dirty = true;
-    ledger->dirty[ledger->dirty_count++] = track;
+void qb_ledger_redis_leave(struct qb_ledger *port, qb_id auction, uint64_t seq)
+{
+    struct qb_track *track = qb_track_find((struct qb_redis_ledger *)port, auction);
+
+    if (track != NULL) qb_spans_remove(&track->own, seq);
 }
 
 static void take_durable(struct qb_ledger *port, qb_id auction, uint64_t seq, bool is_own)
@@ -160,12 +160,15 @@ static void take_mark(struct qb_ask *ask, enum qb_answer_kind kind,
         const char *bytes = is_good ? qb_redis_text(qb_redis_item(reply, i), &length) : "";
         struct qb_reader reader = {.bytes = (const uint8_t *)bytes, .length = length};
         uint64_t newest = qb_take_uint(&reader, 8);
-        uint64_t durable = qb_take_uint(&reader, 8);
+        uint64_t upto = qb_take_uint(&reader, 8);
         if (is_current && !reader.is_bad) {
             if (track->is_followed && newest > track->newest && track->calls == 0) {
                 track->newest = newest;
             }
-            qb_track_set_durable(track, durable);
+            if (track->ledger->ack == QB_ACK_JOURNAL)
+                qb_track_set_durable(track, upto);
+            else
+                qb_track_set_journaled(track, upto);
             qb_track_settle(track);
         } else if (is_current && kind != QB_ANSWER_FENCED) {
             for (size_t run = 0; run < runs->count; run++) add_run(&track->marks, runs->list[run]);
@@ -176,17 +179,25 @@ static void take_mark(struct qb_ask *ask, enum qb_answer_kind kind,
     }
 }
 
+/* What of an auction's state moves as the journal confirms. */
+static const char *mark_of(const struct qb_redis_ledger *ledger)
+{
+    return ledger->ack == QB_ACK_JOURNAL ? "dur" : "out";
+}
+
 static void send_marks(struct qb_shard *shard, struct qb_track *const *tracks, size_t count)
 {
     struct mark_ask *mark =
         qb_ask_new(shard, sizeof *mark + count * sizeof mark->marked[0], take_mark);
-    struct qb_words *words = qb_ask_script(shard, QB_SCRIPT_MARK, 1 + 2 * count);
+    struct qb_words *words = qb_ask_script(shard, QB_SCRIPT_MARK, 2 + 2 * count);
 
     qb_words_shard_key(words, shard->index, "pend");
+    qb_words_shard_key(words, shard->index, QB_OUTBOX_KEY);
     for (size_t i = 0; i < count; i++) {
         qb_words_auction_key(words, shard->index, tracks[i]->auction, "state");
         qb_words_auction_key(words, shard->index, tracks[i]->auction, "conf");
     }
+    qb_words_string(words, mark_of(shard->ledger));
     qb_words_int(words, (int64_t)count);
     for (size_t i = 0; i < count; i++) {
         struct qb_track *track = tracks[i];
@@ -210,21 +221,11 @@ void qb_mark_send(struct qb_redis_ledger *ledger)
 {
     struct qb_track *batch[MARK_AUCTIONS];
 
-    for (unsigned i = 0; i < ledger->options.shards && ledger->dirty_count > 0; i++) {
+    for (unsigned i = 0; i < ledger->options.shards && ledger->dirty.count > 0; i++) {
         struct qb_shard *shard = &ledger->shards[i];
-        size_t count = 0;
-        size_t left = 0;
         if (shard->is_marking || !qb_shard_is_ready(shard) || !ledger->is_open) continue;
-        for (size_t at = 0; at < ledger->dirty_count; at++) {
-            struct qb_track *track = ledger->dirty[at];
-            if (track->shard == shard && count < MARK_AUCTIONS) {
-                batch[count++] = track;
-                track->is_dirty = false;
-            } else {
-                ledger->dirty[left++] = track;
-            }
-        }
-        ledger->dirty_count = left;
+        size_t count = qb_track_list_take(&ledger->dirty, shard, batch, MARK_AUCTIONS);
+        for (size_t at = 0; at < count; at++) batch[at]->is_dirty = false;
         if (count > 0) send_marks(shard, batch, count);
     }
 }
@@ -315,7 +316,13 @@ void qb_sweep(struct qb_shard *shard)
 {
     char prefix[32];
 
-    if (shard->is_sweeping || shard->ledger->listener.orphan == NULL) return;
+    const struct qb_redis_ledger *ledger = shard->ledger;
+    const struct qb_ledger_redis_options *options = &ledger->options;
+    bool has_outbox = ledger->ack == QB_ACK_LEDGER;
+
+    if (shard->is_sweeping || ledger->listener.orphan == NULL) return;
+    /* In the outbox they are safe: no need to look while the journal takes none. */
+    if (has_outbox && options->may_sweep != NULL && !options->may_sweep(options->context)) return;
     struct qb_ask *ask = qb_ask_new(shard, sizeof *ask, take_sweep);
     struct qb_words *words = qb_ask_script(shard, QB_SCRIPT_SWEEP, 1);
     (void)snprintf(prefix, sizeof prefix, "qb:{q%u}:", shard->index);
@@ -324,6 +331,8 @@ void qb_sweep(struct qb_shard *shard)
     qb_words_int(words, ORPHAN_AGE_US);
     qb_words_int(words, SWEEP_AUCTIONS);
     qb_words_int(words, SWEEP_ENTRIES);
+    qb_words_string(words, mark_of(ledger));
+    qb_words_int(words, has_outbox ? LOCK_OUTBOX_MS : LOCK_MS);
     shard->is_sweeping = true;
     qb_ask_send_script(ask);
 }

@@ -14,16 +14,20 @@
  *       sorted set: auctions that are not over, by their end in us
  * qb:{q<shard>}:live
  *       set: auctions that have keys
+ * qb:{q<shard>}:outbox:entries
+ *       of `ack = ledger`: how many entries the journal lacks
  *
  * and of an auction, behind "qb:{q<shard>}:<16 hex digits>":
  *
- * :state   hash: seq, last (stamp of the newest entry), dur; of what is committed (trim.lua): pg
- *          (said to be), safe (for good), steps, over (since when all of it is safe); or `gone`
- *          alone, once its keys were taken away
+ * :state   hash: seq, last (stamp of the newest entry), dur; of `ack = ledger` out (all up to here
+ *          is in the journal, too); of what is committed (trim.lua): pg (said to be), safe (for
+ *          good), steps, over (since when all of it is safe); or `gone` alone, once its keys were
+ *          taken away
  * :stream  entry <seq>-0, one field `e`: canonical bytes; may begin behind the snapshot
  * :ids     hash: bid_id (16 bytes) to qb_ledger_redis_id(); of a mark a byte more
  * :marks   list, oldest first: bid_id (16 bytes), ledger time u64
- * :conf    sorted set: seqs above dur that are durable, by themselves
+ * :conf    sorted set: seqs above dur (of `ack = ledger`: above out) that are in the journal, by
+ *          themselves
  * :snap    qb_ledger_redis_snapshot(), of a seq up to dur
  * :sweep   who looks after its orphans; goes by itself
  */

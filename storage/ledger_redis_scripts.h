@@ -19,6 +19,7 @@ enum qb_script {
     QB_SCRIPT_MARK,
     QB_SCRIPT_HEADS,
     QB_SCRIPT_READ,
+    QB_SCRIPT_SAFE,
     QB_SCRIPT_SWEEP,
     QB_SCRIPT_SNAPSHOT,
     QB_SCRIPT_TRIM,   /* storage/ledger_redis_trim.h */
@@ -49,6 +50,8 @@ void qb_words_clear(struct qb_words *words);
 void qb_words_add(struct qb_words *words, const void *bytes, size_t length);
 void qb_words_string(struct qb_words *words, const char *string);
 void qb_words_int(struct qb_words *words, int64_t value);
+/* How many entries the journal lacks, in a shard. */
+#define QB_OUTBOX_KEY "outbox:entries"
 /* "qb:{q<shard>}:<name>" */
 void qb_words_shard_key(struct qb_words *words, unsigned shard, const char *name);
 /* "qb:{q<shard>}:<16 hex digits of the auction>:<name>" */

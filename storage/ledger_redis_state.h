@@ -41,6 +41,9 @@ struct qb_track {
     bool is_followed;
     bool is_reading; /* a piece of its log is asked for */
     bool is_dirty;   /* in the ledger's list of those to be marked */
+    bool is_unsafe;  /* in its shard's list of those for which a WAIT is due */
+    bool is_unsaid;  /* in that of those that are safe, and Redis does not know it yet */
+    uint64_t behind; /* at the last check of the heads this was there and not durable; 0: all was */
     uint64_t told;   /* heard or answered up to here */
     uint64_t newest; /* the highest seq that was heard of */
     uint64_t durable;
@@ -57,10 +60,19 @@ struct qb_track {
     struct qb_group *gathering; /* within one qb_ledger_call: its commands so far */
 };
 
+struct qb_wait;
+
 struct qb_clock_sample {
     int64_t mono_us; /* the middle of the round trip */
     int64_t offset_us;
     int64_t half_us;
+};
+
+/* Tracks for which something is to be done; each has a flag that says whether it is in. */
+struct qb_track_list {
+    struct qb_track **tracks;
+    size_t count;
+    size_t room;
 };
 
 #define QB_CLOCK_SAMPLES 16
@@ -80,6 +92,16 @@ struct qb_shard {
     bool is_ready;   /* and it proved to be of the epoch */
     bool is_marking; /* one MARK at a time: what comes meanwhile goes together */
     bool is_sweeping;
+    /* Of QB_ACK_LEDGER. */
+    unsigned replicas; /* that must have an entry */
+    bool is_safe;      /* the newest WAIT found all of them */
+    bool is_waiting;   /* a WAIT for what none covered before is under way */
+    bool is_saying;    /* likewise what is safe, to Redis */
+    int64_t wait_us;   /* monotonic: when that may be tried again */
+    const char *unsafe_why;
+    uint64_t outbox; /* entries that the journal lacked, a second ago */
+    struct qb_track_list unsafe;
+    struct qb_track_list unsaid;
     size_t due_at;      /* where the list of due auctions is read on */
     int64_t checked_us; /* when the newest check that was answered was sent */
     struct qb_part *flying;
@@ -93,9 +115,9 @@ struct qb_redis_ledger {
     struct qb_ledger_listener listener;
     struct qb_shard *shards;
     struct qb_map tracks;
-    struct qb_track **dirty;
-    size_t dirty_count;
-    size_t dirty_room;
+    struct qb_track_list dirty;
+    enum qb_ack ack;
+    bool is_stuck; /* read by all threads, atomically */
     struct qb_words words;
     char shas[QB_SCRIPT_COUNT][QB_SCRIPT_SHA_BYTES];
     qb_time_us told_us; /* the clock never goes back */
@@ -150,6 +172,25 @@ void qb_ledger_fence(struct qb_redis_ledger *ledger, const char *why);
 /* It has proved to be of the epoch. */
 void qb_shard_ready(struct qb_shard *shard);
 
+/* --- ledger_redis_wait.c: what QB_ACK_LEDGER needs --- */
+
+/* Begins a WAIT behind a call of a script that writes; for so many auctions. */
+struct qb_wait *qb_wait_new(struct qb_shard *shard, size_t count);
+/* One of its auctions; and, once the call is answered, how far its log went then. */
+void qb_wait_add(struct qb_wait *wait, struct qb_track *track);
+void qb_wait_reached(struct qb_wait *wait, size_t index, uint64_t seq);
+/* Sends it; right behind the call on the same connection, as that is what it covers. */
+void qb_wait_send(struct qb_wait *wait);
+/* What is in its log is covered by no WAIT that was answered well: one of its own is due. */
+void qb_wait_later(struct qb_track *track);
+/* Sends what is due of that, and says to Redis what is safe. */
+void qb_wait_turn(struct qb_redis_ledger *ledger);
+int64_t qb_wait_wake_us(const struct qb_redis_ledger *ledger);
+/* A connection or an epoch begins: nothing is known of the shard's replicas. */
+void qb_wait_begin(struct qb_shard *shard);
+/* Whether the ledger is stuck may have changed. */
+void qb_wait_judge(struct qb_redis_ledger *ledger);
+
 /* --- ledger_redis_heads.c --- */
 
 /* Asks where these tracks stand; also without any, whether this is the Redis of the epoch. */
@@ -179,6 +220,12 @@ void qb_track_offer(struct qb_track *track, const uint8_t *bytes, size_t length)
 /* Tells the next entry; false: it is not the next. */
 bool qb_track_tell(struct qb_track *track, const uint8_t *bytes, size_t length);
 void qb_track_set_durable(struct qb_track *track, uint64_t seq);
+/* The journal has all up to `seq`, whoever gave it. */
+void qb_track_set_journaled(struct qb_track *track, uint64_t seq);
+void qb_track_list_add(struct qb_track_list *list, struct qb_track *track, bool *is_in);
+/* Takes up to `most` of a shard out; their flags are the caller's to clear. */
+size_t qb_track_list_take(struct qb_track_list *list, const struct qb_shard *shard,
+                          struct qb_track **tracks, size_t most);
 /* Tells what can be told, and reads what is missing. */
 void qb_track_settle(struct qb_track *track);
 /* Asks for the piece of the log behind what is known. */

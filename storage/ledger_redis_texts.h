@@ -8,6 +8,7 @@ extern const char qb_script_append[];
 extern const char qb_script_mark[];
 extern const char qb_script_heads[];
 extern const char qb_script_read[];
+extern const char qb_script_safe[];
 extern const char qb_script_sweep[];
 extern const char qb_script_snapshot[];
 extern const char qb_script_trim[];

@@ -39,8 +39,8 @@ void qb_track_hold(struct qb_track *track)
 static void free_if_unneeded(struct qb_track *track)
 {
     bool is_needed = track->holds > 0 || track->is_followed || track->follow != NULL ||
-                     track->is_dirty || track->own.count > 0 || track->orphans.count > 0 ||
-                     track->marks.count > 0;
+                     track->is_dirty || track->is_unsafe || track->is_unsaid ||
+                     track->own.count > 0 || track->orphans.count > 0 || track->marks.count > 0;
 
     if (is_needed) return;
     if (!track->is_gone) (void)qb_map_remove(&track->ledger->tracks, &track->auction);
@@ -87,7 +87,9 @@ void qb_track_drop(struct qb_track *track)
 
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) qb_spans_free(all[i]);
     track->is_gone = true;
-    track->is_dirty = false; /* the ledger empties its list with its tracks */
+    track->is_dirty = false; /* the ledger empties its lists with its tracks */
+    track->is_unsafe = false;
+    track->is_unsaid = false;
     qb_track_unfollow(track);
 }
 
@@ -171,8 +173,42 @@ void qb_track_set_durable(struct qb_track *track, uint64_t seq)
 {
     if (seq <= track->durable) return;
     track->durable = seq;
-    qb_spans_drop(&track->own, seq); /* whoever made them so */
+    if (track->ledger->ack == QB_ACK_JOURNAL) qb_track_set_journaled(track, seq);
+}
+
+void qb_track_set_journaled(struct qb_track *track, uint64_t seq)
+{
+    qb_spans_drop(&track->own, seq);
     qb_spans_drop(&track->orphans, seq);
+}
+
+void qb_track_list_add(struct qb_track_list *list, struct qb_track *track, bool *is_in)
+{
+    if (*is_in || track->is_gone) return;
+    if (list->count == list->room) {
+        list->room = list->room == 0 ? 64 : list->room * 2;
+        list->tracks = realloc(list->tracks, list->room * sizeof(struct qb_track *));
+        QB_ASSERT(list->tracks != NULL);
+    }
+    *is_in = true;
+    list->tracks[list->count++] = track;
+}
+
+size_t qb_track_list_take(struct qb_track_list *list, const struct qb_shard *shard,
+                          struct qb_track **tracks, size_t most)
+{
+    size_t count = 0;
+    size_t left = 0;
+
+    for (size_t at = 0; at < list->count; at++) {
+        struct qb_track *track = list->tracks[at];
+        if (track->shard == shard && count < most)
+            tracks[count++] = track;
+        else
+            list->tracks[left++] = track;
+    }
+    list->count = left;
+    return count;
 }
 
 /* Tells what can be told now. */

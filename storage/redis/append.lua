@@ -2,10 +2,11 @@
 -- Gives commands of many auctions their places (reliability.md P1). Knows no rule. The first line
 -- makes Redis refuse it as a whole when memory or disk are full: then nothing was written.
 --
--- KEYS  pend, due, live; then for each auction: state, stream, ids, marks
--- ARGV  cap, marks_max, how many auctions; then for each auction: its 16 hex digits, its channel,
---       the newest seq that the caller knows (-1: tell nothing), how many commands; then for each
---       command two: head, payload
+-- KEYS  pend, due, live, outbox; then for each auction: state, stream, ids, marks
+-- ARGV  cap, marks_max, how many entries may be in the outbox (-1: ack = journal, it is not used),
+--       how many auctions; then for each auction: its 16 hex digits, its channel, the newest seq that
+--       the caller knows (-1: tell nothing), how many commands; then for each command two: head,
+--       payload
 -- head  kind (O an OPEN, A another entry, R the mark of a refusal), bid_id 16, asked 8, expires
 --       u64; O: due u64; R: refusal u8, as_of u64. payload: canonical bytes, their epoch, seq and
 --       now written here; R: empty
@@ -17,10 +18,13 @@ local MARK_LIFE_US = 15000000
 local CATCH_UP_MAX, CATCH_UP_TOTAL = 256, 1024
 local NO_ASKED = string.rep('\0', 8)
 
-local pend, due, live = KEYS[1], KEYS[2], KEYS[3]
-local cap, marks_max = tonumber(ARGV[1]), tonumber(ARGV[2])
+local pend, due, live, outbox = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local cap, marks_max, outbox_max = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local clock = clock_us()
-local at = 4
+local at = 5
+local has_outbox = outbox_max >= 0
+local outbox_left = math.huge
+if has_outbox then outbox_left = outbox_max - number(call('GET', outbox)) end
 
 local function result(outcome, refusal, seq, asked, now)
   return pack('<BBI8', outcome, refusal, seq) .. asked .. pack('<I8', now)
@@ -41,7 +45,7 @@ end
 -- Reads with every type that is written later, so that a key of another type fails before any
 -- write.
 local function read_auction(index)
-  local key = index * 4
+  local key = index * 4 + 1
   local auction = {
     state = KEYS[key], stream = KEYS[key + 1], ids = KEYS[key + 2], marks = KEYS[key + 3],
     id = ARGV[at], channel = ARGV[at + 1], known = tonumber(ARGV[at + 2]),
@@ -96,6 +100,7 @@ local function append(auction, command, now)
     auction.flags = BROKEN
     return result(BUSY, 0, 0, NO_ASKED, 0)
   end
+  outbox_left = outbox_left - 1
   auction.seq, auction.last = seq, now
   auction.new[#auction.new + 1] = entry
   call('HSET', auction.state, 'seq', digits(seq), 'last', digits(now))
@@ -117,7 +122,9 @@ local function run(auction, command)
   if known then return of_known(known) end
   if command.kind == 'R' then return mark(auction, command, now) end
   if now > command.expires then return result(EXPIRED, 0, 0, NO_ASKED, 0) end
-  if auction.seq - auction.dur >= cap then return result(BUSY, 0, 0, NO_ASKED, 0) end
+  if auction.seq - auction.dur >= cap or outbox_left <= 0 then
+    return result(BUSY, 0, 0, NO_ASKED, 0)
+  end
   return append(auction, command, now)
 end
 
@@ -125,13 +132,15 @@ call('ZCARD', pend)
 call('ZCARD', due)
 call('SCARD', live)
 local auctions = {}
-for index = 1, tonumber(ARGV[3]) do auctions[index] = read_auction(index) end
+for index = 1, tonumber(ARGV[4]) do auctions[index] = read_auction(index) end
 
 local replies = {}
+local appended = 0
 local catch_up_left = CATCH_UP_TOTAL
 for index, auction in ipairs(auctions) do
   for i, command in ipairs(auction.commands) do auction.results[i] = run(auction, command) end
   if #auction.new > 0 then
+    appended = appended + #auction.new
     call('ZADD', pend, 'NX', digits(auction.last), auction.id)
     call('PUBLISH', auction.channel, part(0, auction.seq, auction.dur, auction.new))
   end
@@ -145,4 +154,5 @@ for index, auction in ipairs(auctions) do
   replies[index] = table.concat(auction.results)
                    .. part(auction.flags, auction.seq, auction.dur, missed)
 end
+if has_outbox and appended > 0 then call('INCRBY', outbox, appended) end
 return replies

@@ -1,20 +1,21 @@
 #!lua flags=allow-oom
--- Entries are durable (reliability.md P2): keeps those above the contiguous run and moves `dur`
--- over it. Works without memory left too, as it frees some.
+-- The journal has entries (reliability.md P2): keeps those above the contiguous run and moves a mark
+-- over it. That is `dur` with ack = journal. With ack = ledger it is `out`: what lies above it is the
+-- outbox, and they were durable before. Works without memory left too, as it frees some.
 --
--- KEYS  pend; then for each auction: state, conf
--- ARGV  how many auctions; then for each: its 16 hex digits, its channel, how many runs, then for
---       each run: first seq, last seq
--- reply for each auction: seq u64, dur u64
+-- KEYS  pend, outbox; then for each auction: state, conf
+-- ARGV  dur or out, how many auctions; then for each: its 16 hex digits, its channel, how many runs,
+--       then for each run: first seq, last seq
+-- reply for each auction: seq u64, the mark u64
 -- cost  O(seqs) in the worst case, when all of them lie above a gap
-local pend = KEYS[1]
-local at = 2
+local pend, outbox, field = KEYS[1], KEYS[2], ARGV[1]
+local at = 3
 
 local function take_run(auction, first, last)
   if last > auction.seq then last = auction.seq end -- of a log that was taken back
-  if last <= auction.dur then return end
-  if first <= auction.dur + 1 then
-    auction.dur = last
+  if last <= auction.mark then return end
+  if first <= auction.mark + 1 then
+    auction.mark = last
     return
   end
   for seq = first, last do call('ZADD', auction.conf, digits(seq), digits(seq)) end
@@ -23,19 +24,22 @@ end
 -- What was kept above the run and is part of it now.
 local function advance(auction)
   if call('ZCARD', auction.conf) == 0 then return end
-  while call('ZSCORE', auction.conf, digits(auction.dur + 1)) do auction.dur = auction.dur + 1 end
-  call('ZREMRANGEBYSCORE', auction.conf, '-inf', digits(auction.dur))
+  while call('ZSCORE', auction.conf, digits(auction.mark + 1)) do
+    auction.mark = auction.mark + 1
+  end
+  call('ZREMRANGEBYSCORE', auction.conf, '-inf', digits(auction.mark))
 end
 
 call('ZCARD', pend)
 local replies = {}
-for index = 1, tonumber(ARGV[1]) do
-  local key = index * 2
+local gone = 0
+for index = 1, tonumber(ARGV[2]) do
+  local key = index * 2 + 1
   local auction = { state = KEYS[key], conf = KEYS[key + 1], id = ARGV[at] }
   local channel, runs = ARGV[at + 1], tonumber(ARGV[at + 2])
-  local state = call('HMGET', auction.state, 'seq', 'dur')
-  auction.seq, auction.dur = number(state[1]), number(state[2])
-  local before = auction.dur
+  local state = call('HMGET', auction.state, 'seq', field)
+  auction.seq, auction.mark = number(state[1]), number(state[2])
+  local before = auction.mark
   call('ZCARD', auction.conf)
   at = at + 3
   for _ = 1, runs do
@@ -43,16 +47,20 @@ for index = 1, tonumber(ARGV[1]) do
     at = at + 2
   end
   advance(auction)
-  if auction.dur > before then
-    call('HSET', auction.state, 'dur', digits(auction.dur))
+  if auction.mark > before then
+    gone = gone + (auction.mark - before)
+    call('HSET', auction.state, field, digits(auction.mark))
     -- Only progress makes it young again: else an orphan under a busy auction were never swept.
-    if auction.dur == auction.seq then
+    if auction.mark == auction.seq then
       call('ZREM', pend, auction.id)
     else
       call('ZADD', pend, 'XX', digits(clock_us()), auction.id)
     end
-    call('PUBLISH', channel, part(0, auction.seq, auction.dur, {}))
+    if field == 'dur' then
+      call('PUBLISH', channel, part(0, auction.seq, auction.mark, {}))
+    end
   end
-  replies[index] = pack('<I8I8', auction.seq, auction.dur)
+  replies[index] = pack('<I8I8', auction.seq, auction.mark)
 end
+if field == 'out' and gone > 0 then call('INCRBY', outbox, digits(-gone)) end
 return replies

@@ -47,7 +47,7 @@ QB_TEST(a_promoted_replica_is_the_fence)
     qb_stack_revive("redis-0"); /* as a replica: a primary without one takes no write */
     world_run(3000);
     world_open(4);
-    qb_ledger_redis_open(a->ledger, 4);
+    qb_ledger_redis_open(a->ledger, 4, world_ack);
     WORLD_UNTIL(a->is_open, 5000);
     QB_EXPECT_EQ(a->epoch, 4, "open again");
     for (unsigned shard = 0; shard < WORLD_SHARDS; shard++) {

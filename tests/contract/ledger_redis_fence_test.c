@@ -122,7 +122,7 @@ QB_TEST(a_missing_script_is_the_fence)
     WORLD_UNTIL(false, 1200);
     QB_EXPECT_EQ(a->closed, 1, "told once");
     world_open(4);
-    qb_ledger_redis_open(a->ledger, 4);
+    qb_ledger_redis_open(a->ledger, 4, world_ack);
     WORLD_UNTIL(a->is_open, 3000);
     QB_EXPECT_EQ(a->epoch, 4, "open again in another epoch");
     QB_EXPECT_EQ(replica_append(a, world_entry(LOT, ANN, 1)).outcome, QB_APPEND_FENCED,
@@ -150,7 +150,7 @@ QB_TEST(another_epoch_is_the_fence)
     QB_EXPECT(!a->is_open, "closed");
     QB_EXPECT_EQ(stream_length(), 1, "nothing was appended");
     world_reset(5);
-    qb_ledger_redis_open(a->ledger, 3);
+    qb_ledger_redis_open(a->ledger, 3, world_ack);
     WORLD_UNTIL(a->closed == 2, 3000);
     QB_EXPECT_EQ(a->closed, 2, "an old epoch does not open");
     QB_EXPECT_EQ(a->opened, 1, "for nobody");
@@ -188,7 +188,7 @@ QB_TEST(a_restarted_server_is_the_fence)
     qb_stack_kill("redis-0");
     qb_stack_revive("redis-0");
     world_open(4);
-    qb_ledger_redis_open(a->ledger, 4); /* it does not know of this server yet */
+    qb_ledger_redis_open(a->ledger, 4, world_ack); /* it does not know of this server yet */
     WORLD_UNTIL(a->is_open, 5000);
     QB_EXPECT(a->is_open, "open again");
     QB_EXPECT_EQ(replica_follow(a, LOT), QB_LEDGER_FOUND, "where it stood");

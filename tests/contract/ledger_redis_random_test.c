@@ -85,7 +85,7 @@ static void recover(uint32_t epoch)
     }
     for (uint64_t turns = throw(40); turns > 0; turns--) world_turn();
     world_open(epoch);
-    for (int i = 0; i < REPLICAS; i++) qb_ledger_redis_open(replicas[i]->ledger, epoch);
+    for (int i = 0; i < REPLICAS; i++) qb_ledger_redis_open(replicas[i]->ledger, epoch, world_ack);
     WORLD_UNTIL(are_open(), 10000);
     for (qb_id lot = 1; lot <= AUCTIONS; lot++) {
         for (int i = 0; i < REPLICAS; i++) {
@@ -196,4 +196,13 @@ QB_TEST(random_commands_amid_trouble)
 QB_TEST(random_commands_over_recoveries)
 {
     for (uint64_t seed = 101; seed <= 102; seed++) run_seed(seed, true);
+}
+
+/* Durable by WAIT, while the journal empties the outbox. */
+QB_TEST(random_commands_with_an_outbox)
+{
+    world_ack = QB_ACK_LEDGER;
+    run_seed(201, false);
+    run_seed(202, true);
+    world_ack = QB_ACK_JOURNAL;
 }

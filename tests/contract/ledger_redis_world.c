@@ -11,6 +11,10 @@
 
 #define REPLICAS 4
 
+enum qb_ack world_ack = QB_ACK_JOURNAL;
+unsigned world_replicas[WORLD_SHARDS];
+uint64_t world_outbox_max = 100000;
+
 static uv_loop_t loop;
 static struct replica *replicas[REPLICAS];
 static int failures;
@@ -191,6 +195,11 @@ static void on_message(void *context, const char *channel, size_t channel_length
     qb_ledger_fed(replica->ledger, auction, bytes, length);
 }
 
+static bool may_sweep(void *context)
+{
+    return !((const struct replica *)context)->is_journal_away;
+}
+
 struct replica *replica_new(const char *name, uint32_t epoch, uint32_t marks_max,
                             uint64_t unconfirmed_max)
 {
@@ -209,6 +218,10 @@ struct replica *replica_new(const char *name, uint32_t epoch, uint32_t marks_max
         .mailbox = replica->mailbox,
         .marks_max = marks_max,
         .unconfirmed_max = unconfirmed_max,
+        .replicas = world_replicas,
+        .outbox_max = world_outbox_max,
+        .may_sweep = may_sweep,
+        .context = replica,
     };
     const struct qb_ledger_listener listener = {on_heard, on_durable, on_orphan, on_due,
                                                 on_lost,  on_open,    replica};
@@ -231,7 +244,7 @@ struct replica *replica_new(const char *name, uint32_t epoch, uint32_t marks_max
     while (replicas[at] != NULL) at++;
     QB_ASSERT(at < REPLICAS);
     replicas[at] = replica;
-    qb_ledger_redis_open(replica->ledger, epoch);
+    qb_ledger_redis_open(replica->ledger, epoch, world_ack);
     WORLD_UNTIL(qb_ledger_redis_is_ready(replica->ledger), 5000);
     for (unsigned i = 0; i < WORLD_SHARDS; i++) {
         WORLD_UNTIL(qb_redis_is_up(replica->ears[i]), 5000);

@@ -46,6 +46,7 @@ struct replica {
     int64_t loss_percent;                /* of what the bus brings */
     bool must_adopt;                     /* says at once that orphans are durable */
     unsigned refused_orphans;            /* so many more orphans are not taken */
+    bool is_journal_away;                /* of QB_ACK_LEDGER: it takes no orphans */
     bool must_journal;                   /* says at once that own entries are durable */
     bool is_open;
     int opened;
@@ -59,6 +60,11 @@ struct replica {
     struct qb_ledger_result results[WORLD_RESULTS];
     int calls;
 };
+
+/* How the ledgers of replicas made, and epochs opened from now on acknowledge. */
+extern enum qb_ack world_ack;
+extern unsigned world_replicas[WORLD_SHARDS];
+extern uint64_t world_outbox_max;
 
 /* The uv_loop_t of everything here. */
 void *world_loop(void);
