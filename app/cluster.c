@@ -6,6 +6,7 @@
 
 #include "app/journal_options.h"
 #include "base/assert.h"
+#include "base/redis.h"
 
 static bool read_replicas(struct qb_cluster *cluster, struct qb_error *error)
 {
@@ -25,6 +26,15 @@ static bool read_replicas(struct qb_cluster *cluster, struct qb_error *error)
     return true;
 }
 
+/* Nobody but Sentinel promotes a replica by itself. */
+static void count_replicas(struct qb_cluster *cluster)
+{
+    for (unsigned i = 0; i < cluster->redis.count; i++) {
+        bool is_sentinel = qb_redis_address_has_sentinel(cluster->redis.list[i]);
+        cluster->redis_replicas[i] = is_sentinel ? (unsigned)cluster->settings.ack_replicas : 0;
+    }
+}
+
 static bool read(struct qb_cluster *cluster, struct qb_error *error)
 {
     const struct qb_settings *s = &cluster->settings;
@@ -36,6 +46,9 @@ static bool read(struct qb_cluster *cluster, struct qb_error *error)
     if (cluster->redis.count != cluster->coordinator.count) {
         return qb_error_set(error, "REDIS_COORDINATOR_URL: as many shards as REDIS_URL, please");
     }
+    bool is_known = qb_ack_parse(s->ack, &cluster->ack);
+    QB_ASSERT(is_known); /* settings are checked */
+    count_replicas(cluster);
     cluster->primary = qb_postgres_new(s->database_url, QB_POSTGRES_PRIMARY, error);
     if (cluster->primary == NULL) return qb_error_wrap(error, "DATABASE_URL");
     QB_TRY(read_replicas(cluster, error));

@@ -10,14 +10,17 @@
 #include "app/settings.h"
 #include "app/shard_addresses.h"
 #include "base/error.h"
+#include "storage/ack.h"
 #include "storage/journal_rabbit.h"
 #include "storage/postgres.h"
 
 #define QB_DATABASE_REPLICAS_MAX 8
 
 struct qb_cluster {
-    struct qb_shard_addresses redis;       /* as the application */
-    struct qb_shard_addresses coordinator; /* as who may load scripts and write the epoch */
+    struct qb_shard_addresses redis;        /* as the application */
+    struct qb_shard_addresses coordinator;  /* as who may load scripts and write the epoch */
+    enum qb_ack ack;                        /* as it is set; an epoch may be otherwise */
+    unsigned redis_replicas[QB_SHARDS_MAX]; /* of each shard, that might be promoted */
     struct qb_postgres *primary;
     struct qb_postgres *replicas[QB_DATABASE_REPLICAS_MAX];
     size_t replica_count;

@@ -47,6 +47,7 @@ struct qb_recovery {
     uint32_t told_epoch; /* 0: none */
     bool is_told_open;
     bool is_tested;   /* the broker behaves */
+    bool has_looked;  /* whether the epoch acknowledges as this replica is set to */
     bool is_unfit;    /* it does not: this replica takes no bids */
     int64_t test_us;  /* when to test it again */
     int64_t began_us; /* of the first attempt at the one under way; 0: none is */
@@ -111,9 +112,11 @@ static void follow(struct qb_recovery *recovery, const struct qb_epoch *epoch)
 }
 
 /* The route is closed, and what was under way has been confirmed or never will count. */
-static bool seal(struct qb_recovery *recovery, uint32_t epoch, struct qb_error *error)
+static bool seal(struct qb_recovery *recovery, const struct qb_epoch *found, struct qb_error *error)
 {
     const struct qb_journal_rabbit_options *journal = &recovery->options.cluster->journal;
+    uint32_t epoch = found->epoch;
+    bool has_outbox = found->ack == QB_ACK_LEDGER;
     bool is_missing = false;
 
     begin_step(recovery, "seal");
@@ -127,7 +130,7 @@ static bool seal(struct qb_recovery *recovery, uint32_t epoch, struct qb_error *
     recovery->done[1] = QB_INT("is_queue_missing", is_missing);
     begin_step(recovery, "wait");
     if (rest(recovery, SEAL_WAIT_US)) return qb_error_set(error, "this replica ends");
-    if (!is_missing) return true;
+    if (!is_missing && !has_outbox) return true;
     begin_step(recovery, "republish");
     struct qb_republish republish = {
         .journal = &recovery->options.cluster->journal,
@@ -136,6 +139,7 @@ static bool seal(struct qb_recovery *recovery, uint32_t epoch, struct qb_error *
         .desk = recovery->desk,
         .upto = UINT64_MAX,
         .is_ending = &recovery->is_ending,
+        .must_fence = has_outbox,
     };
     QB_TRY(qb_redis_desk_wait(recovery->desk, REDIS_WAIT_US, error));
     QB_TRY(qb_republish_run(&republish, error));
@@ -214,6 +218,7 @@ static bool open_rebuilt(struct qb_recovery *recovery, struct qb_rebuild *rebuil
     qb_time_us opened_us = 0;
 
     begin_step(recovery, "open");
+    QB_TRY(qb_epochs_choose_ack(recovery->sql, epoch - 1, recovery->options.ack, error));
     QB_TRY(qb_epochs_move(recovery->sql, epoch, QB_EPOCH_OPENING, 0, error));
     QB_TRY(qb_journal_rabbit_prepare(&cluster->journal, epoch, error));
     for (unsigned i = 0; i < cluster->redis.count; i++) {
@@ -299,7 +304,7 @@ static bool run_steps(struct qb_recovery *recovery, const struct qb_epoch *found
         if (found->state != QB_EPOCH_REBUILDING)
             QB_TRY(qb_epochs_move(recovery->sql, 0, QB_EPOCH_REBUILDING, 0, error));
     } else if (found->state != QB_EPOCH_REBUILDING) {
-        QB_TRY(seal(recovery, found->epoch, error));
+        QB_TRY(seal(recovery, found, error));
         QB_TRY(drain(recovery, found->epoch, error));
     }
     return open_next(recovery, found->epoch, error);
@@ -383,6 +388,19 @@ static void lead(struct qb_recovery *recovery)
     if (!is_free) complain(recovery, "resign", &error); /* its session ends some time */
 }
 
+/* Once, at the start: a replica that is set to another `ack` asks for an epoch of its own. Not
+ * again, so that two that are set differently do not undo each other's for ever. */
+static void look_at_ack(struct qb_recovery *recovery, const struct qb_epoch *epoch)
+{
+    if (recovery->has_looked || epoch->state != QB_EPOCH_OPEN) return;
+    recovery->has_looked = true;
+    if (epoch->ack == recovery->options.ack) return;
+    qb_log(QB_LOG_WARNING, "recovery.ack_changes", QB_INT("epoch", epoch->epoch),
+           QB_TEXT("from", qb_ack_name(epoch->ack)),
+           QB_TEXT("to", qb_ack_name(recovery->options.ack)));
+    qb_recovery_need(recovery, epoch->epoch, "the setting ack is another than that of the epoch");
+}
+
 static bool connect(struct qb_recovery *recovery, struct qb_error *error)
 {
     if (recovery->sql == NULL) {
@@ -413,6 +431,7 @@ static void *run(void *argument)
         look_for_hearers(recovery);
         test_at_start(recovery);
         follow(recovery, &epoch);
+        look_at_ack(recovery, &epoch);
         if (!is_asked_for(recovery, epoch.epoch, &why) && epoch.state == QB_EPOCH_OPEN) {
             recovery->began_us = 0; /* another one led it to its end */
             continue;

@@ -23,6 +23,7 @@ enum qb_others { QB_OTHERS_UNKNOWN, QB_OTHERS_HEAR, QB_OTHERS_ARE_DEAF };
 struct qb_recovery_options {
     const struct qb_cluster *cluster; /* borrowed; outlives it */
     struct qb_store *store;           /* the primary's */
+    enum qb_ack ack;                  /* of the epochs that it opens */
     uint32_t ring_entries;            /* of an auction's log, kept in Redis for resumes */
     /* On recovery's thread. Bids may be taken in this epoch. */
     void (*opened)(void *context, const struct qb_epoch *epoch);

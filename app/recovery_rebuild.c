@@ -228,6 +228,8 @@ static void write_state(struct auction *auction, const struct qb_loaded *loaded)
     qb_words_int(words, (int64_t)loaded->lot.seq);
     qb_words_string(words, "pg");
     qb_words_int(words, (int64_t)loaded->lot.seq);
+    qb_words_string(words, "out");
+    qb_words_int(words, (int64_t)loaded->lot.seq);
     send(writer);
 }
 

@@ -26,6 +26,13 @@ struct qb_bus *qb_replica_bus_redis(struct qb_replica *replica, struct qb_error 
     return qb_bus_redis_new(&options, error);
 }
 
+static bool may_sweep(void *context)
+{
+    const struct qb_replica *replica = context;
+
+    return !qb_journal_rabbit_is_open(replica->data.journal, NULL);
+}
+
 struct qb_ledger *qb_replica_ledger_redis(struct qb_io *io, struct qb_error *error)
 {
     struct qb_replica *replica = io->replica;
@@ -39,6 +46,10 @@ struct qb_ledger *qb_replica_ledger_redis(struct qb_io *io, struct qb_error *err
         .mailbox = qb_loop_mailbox(io->loop),
         .marks_max = MARKS_MAX,
         .unconfirmed_max = (uint64_t)replica->settings.unconfirmed_max * 2,
+        .replicas = cluster->redis_replicas,
+        .outbox_max = (uint64_t)replica->settings.outbox_entries_max,
+        .may_sweep = may_sweep,
+        .context = replica,
     };
 
     return qb_ledger_redis_new(&options, error);
@@ -98,11 +109,33 @@ void qb_replica_cluster_second(struct qb_io *io)
     }
 }
 
+static bool has_outbox(const struct qb_replica *replica)
+{
+    return __atomic_load_n(&replica->ack, __ATOMIC_ACQUIRE) == QB_ACK_LEDGER;
+}
+
+/* With an outbox, RabbitMQ's trouble is none of the bidders': Redis's is (reliability.md P9). */
 static bool is_stuck(void *context, uint32_t *retry_after_ms)
 {
     const struct qb_replica *replica = context;
+    bool is_ledger_stuck = false;
 
-    return qb_journal_rabbit_is_open(replica->data.journal, retry_after_ms);
+    if (!has_outbox(replica))
+        return qb_journal_rabbit_is_open(replica->data.journal, retry_after_ms);
+    for (unsigned i = 0; i < replica->io_count && !is_ledger_stuck; i++) {
+        is_ledger_stuck = qb_ledger_redis_is_stuck(qb_runner_ledger(replica->io[i].runner));
+    }
+    *retry_after_ms = 1000 + (uint32_t)((uint64_t)qb_clock_mono_us() % 2001); /* by chance */
+    return is_ledger_stuck;
+}
+
+/* What RabbitMQ could not confirm soon stays in the outbox: its copies here are bounded by what
+ * opens the breaker. */
+static bool may_leave(void *context)
+{
+    const struct qb_replica *replica = context;
+
+    return has_outbox(replica) && qb_journal_rabbit_is_open(replica->data.journal, NULL);
 }
 
 static void fenced(void *context, uint32_t epoch)
@@ -123,6 +156,8 @@ void qb_replica_cluster_options(struct qb_replica *replica, struct qb_runners_op
     options->is_stuck = is_stuck;
     options->is_away = qb_ledger_redis_is_away;
     options->shards = replica->data.cluster->redis.count;
+    options->may_leave = may_leave;
+    options->leave = qb_ledger_redis_leave;
     options->fenced = fenced;
     options->cluster = replica;
 }
@@ -130,6 +165,7 @@ void qb_replica_cluster_options(struct qb_replica *replica, struct qb_runners_op
 struct opening {
     struct qb_io *io;
     uint32_t epoch;
+    enum qb_ack ack;
 };
 
 static void open_here(void *context, void *message)
@@ -140,8 +176,7 @@ static void open_here(void *context, void *message)
     /* The limits first: the ledger's auctions tell them what they hold. */
     qb_limits_redis_open(opening->io->limits, opening->epoch);
     qb_replica_tallies_open(opening->io, opening->epoch);
-    qb_ledger_redis_open(qb_runner_ledger(opening->io->runner), opening->epoch,
-                         QB_ACK_JOURNAL);
+    qb_ledger_redis_open(qb_runner_ledger(opening->io->runner), opening->epoch, opening->ack);
     free(opening);
 }
 
@@ -157,14 +192,16 @@ static void opened(void *context, const struct qb_epoch *epoch)
 {
     struct qb_replica *replica = context;
 
-    qb_log(QB_LOG_INFO, "epoch.open", QB_INT("epoch", epoch->epoch));
+    qb_log(QB_LOG_INFO, "epoch.open", QB_INT("epoch", epoch->epoch),
+           QB_TEXT("ack", qb_ack_name(epoch->ack)));
+    __atomic_store_n(&replica->ack, (uint8_t)epoch->ack, __ATOMIC_RELEASE);
     __atomic_store_n(&replica->epoch, epoch->epoch, __ATOMIC_RELEASE);
     qb_journal_rabbit_set_epoch(replica->data.journal, epoch->epoch);
     qb_runners_opened(replica->runners, epoch->opened_us);
     for (unsigned i = 0; i < replica->io_count; i++) {
         struct opening *opening = calloc(1, sizeof *opening);
         QB_ASSERT(opening != NULL);
-        *opening = (struct opening){&replica->io[i], epoch->epoch};
+        *opening = (struct opening){&replica->io[i], epoch->epoch, epoch->ack};
         qb_mailbox_post_answer(qb_loop_mailbox(replica->io[i].loop), open_here, NULL, opening);
     }
 }
@@ -185,6 +222,7 @@ void qb_replica_begin_recovery(struct qb_replica *replica)
     const struct qb_recovery_options options = {
         .cluster = replica->data.cluster,
         .store = replica->data.store,
+        .ack = replica->data.cluster->ack,
         .ring_entries = (uint32_t)replica->settings.ring_entries,
         .opened = opened,
         .suspended = suspended,

@@ -70,6 +70,7 @@ struct qb_replica {
     unsigned io_count;
     uint16_t port;
     uint32_t epoch;         /* embedded: of this start; in a cluster: the one that is open */
+    uint8_t ack;            /* enum qb_ack of that epoch; read by all threads, atomically */
     int64_t clock_ahead_us; /* of the last second */
     bool is_running;
     bool is_ready; /* read by all threads, atomically */

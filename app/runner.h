@@ -49,6 +49,10 @@ struct qb_runners_options {
      */
     bool (*is_away)(const struct qb_ledger *ledger, unsigned shard, int64_t *since_us);
     unsigned shards; /* of the ledger; 0: embedded, it is always there */
+    /* Whether the journal takes nothing now and need not, as the ledger has an outbox: then own
+     * entries are left there, each by `leave`. */
+    bool (*may_leave)(void *context);
+    void (*leave)(struct qb_ledger *ledger, qb_id auction, uint64_t seq);
     /* The ledger of this epoch takes nothing any more: recovery must look. */
     void (*fenced)(void *context, uint32_t epoch);
     void *cluster; /* their context */

@@ -94,6 +94,20 @@ static void call_ledger(struct qb_runner *runner)
     qb_holds_release_bans(holds);
 }
 
+/* Whether own entries were left in the ledger's outbox. */
+static bool leave(struct qb_runner *runner, struct qb_outgoing *outgoing)
+{
+    const struct qb_runners_options *options = &runner->all->options;
+
+    if (options->may_leave == NULL || !options->may_leave(options->cluster)) return false;
+    for (size_t i = 0; i < outgoing->count; i++) {
+        options->leave(runner->ledger, outgoing->items[i].auction, outgoing->items[i].seq);
+    }
+    outgoing->count = 0;
+    outgoing->bytes.length = 0;
+    return true;
+}
+
 /* Entries of this turn go to the journal together. A journal that takes nothing now is asked
  * again at the end of the next turn; their bidders wait meanwhile, and get `pending`. */
 static void journal(struct qb_runner *runner, struct qb_outgoing *outgoing)
@@ -101,6 +115,7 @@ static void journal(struct qb_runner *runner, struct qb_outgoing *outgoing)
     size_t at = 0;
 
     if (outgoing->count == 0) return;
+    if (outgoing == &runner->own && leave(runner, outgoing)) return;
     for (size_t i = 0; i < outgoing->count; i++) {
         outgoing->items[i].bytes = (const uint8_t *)&outgoing->bytes.bytes[at];
         at += outgoing->items[i].length;

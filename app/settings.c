@@ -9,6 +9,7 @@
 
 #include "base/ip.h"
 #include "base/log.h"
+#include "storage/ack.h"
 
 enum kind { COUNT, BYTES, MS, TEXT, SECRET };
 
@@ -284,6 +285,18 @@ static bool take_flag(struct qb_settings *settings, int argument_count, char *co
     return set(settings, row, value, shown_as, error);
 }
 
+/* Alone, there is one way to be durable. */
+static bool check_ack(const struct qb_settings *settings, struct qb_error *error)
+{
+    enum qb_ack ack = QB_ACK_JOURNAL;
+
+    if (!qb_ack_parse(settings->ack, &ack))
+        return qb_error_set(error, "--ack: \"%.20s\" is neither journal nor ledger", settings->ack);
+    if (ack == QB_ACK_JOURNAL || qb_settings_have_services(settings)) return true;
+    return qb_error_set(error, "--ack: ledger is of a cluster: set REDIS_URL, RABBITMQ_URL and "
+                               "DATABASE_URL, or leave it out to run alone");
+}
+
 /* The three services are set together or not at all. */
 static bool check_services(const struct qb_settings *settings, struct qb_error *error)
 {
@@ -331,7 +344,7 @@ bool qb_settings_read(struct qb_settings *settings, int argument_count, char *co
                             settings->log_level);
     }
     QB_TRY(check_proxies(settings, error));
-    return check_services(settings, error);
+    return check_services(settings, error) && check_ack(settings, error);
 }
 
 bool qb_settings_have_services(const struct qb_settings *settings)

@@ -100,5 +100,7 @@ void qb_redis_unsubscribe(struct qb_redis *redis, const char *channel);
 /* Leaves the server at a later turn, as if the connection had broken, and finds it anew. */
 void qb_redis_drop(struct qb_redis *redis, const char *why);
 
+/* Whether it goes through Sentinel, of one that can be read. */
+bool qb_redis_address_has_sentinel(const char *address);
 /* Whether the address can be read, for the check of settings at the start. */
 QB_MUST_USE bool qb_redis_address_check(const char *address, struct qb_error *error);

@@ -139,7 +139,7 @@ bool qb_redis_address_parse(const char *text, struct qb_redis_address *address,
                             struct qb_error *error)
 {
     struct span rest = {text, strlen(text)};
-    bool is_sentinel = strncmp(text, SENTINEL, strlen(SENTINEL)) == 0;
+    bool is_sentinel = qb_redis_address_has_sentinel(text);
     size_t scheme = is_sentinel ? strlen(SENTINEL) : strlen(PLAIN);
 
     *address = (struct qb_redis_address){.is_sentinel = is_sentinel};
@@ -164,6 +164,11 @@ bool qb_redis_address_parse(const char *text, struct qb_redis_address *address,
 void qb_redis_address_clear(struct qb_redis_address *address)
 {
     explicit_bzero(address, sizeof *address);
+}
+
+bool qb_redis_address_has_sentinel(const char *address)
+{
+    return strncmp(address, SENTINEL, strlen(SENTINEL)) == 0;
 }
 
 bool qb_redis_address_check(const char *address, struct qb_error *error)

@@ -57,21 +57,23 @@ static bool read_row(struct qb_statement *query, struct qb_epoch *epoch, struct 
     epoch->epoch = (uint32_t)qb_column_int(query, 0);
     bool is_known = state_of(qb_column_text(query, 1), &epoch->state);
     epoch->opened_us = qb_column_int(query, 2);
+    is_known = qb_ack_parse(qb_column_text(query, 3), &epoch->ack) && is_known;
     qb_sql_end(query);
     return is_known || qb_error_set(error, "the table recovery has a state that is unknown here");
 }
 
 bool qb_epochs_read(struct qb_sql_link *link, struct qb_epoch *epoch, struct qb_error *error)
 {
-    return read_row(qb_sql(link, "SELECT epoch, state, opened_us FROM recovery"), epoch, error);
+    return read_row(qb_sql(link, "SELECT epoch, state, opened_us, ack FROM recovery"), epoch,
+                    error);
 }
 
 bool qb_epochs_share(struct qb_sql_link *link, uint32_t *epoch_least, struct qb_error *error)
 {
     struct qb_epoch epoch;
 
-    QB_TRY(read_row(qb_sql(link, "SELECT epoch, state, opened_us FROM recovery FOR SHARE"), &epoch,
-                    error));
+    QB_TRY(read_row(qb_sql(link, "SELECT epoch, state, opened_us, ack FROM recovery FOR SHARE"),
+                    &epoch, error));
     *epoch_least = epoch.epoch + (epoch.state == QB_EPOCH_REBUILDING);
     return true;
 }
@@ -168,6 +170,17 @@ bool qb_epochs_attempt(struct qb_sql_link *link, uint32_t epoch, unsigned *marke
                             epoch, (long long)attempt - 1);
     *marker = (unsigned)attempt * 2 - 1;
     return true;
+}
+
+bool qb_epochs_choose_ack(struct qb_sql_link *link, uint32_t epoch, enum qb_ack ack,
+                          struct qb_error *error)
+{
+    struct qb_statement *choose = qb_sql(link, "UPDATE recovery SET ack = ?1 WHERE epoch = ?2 AND "
+                                               "state = 'REBUILDING' AND " IS_LEADER);
+
+    qb_bind_text(choose, 1, qb_ack_name(ack));
+    qb_bind_int(choose, 2, epoch);
+    return run(link, choose, "another leader has moved the epoch, or leads by now", error);
 }
 
 bool qb_epochs_drained(struct qb_sql_link *link, uint32_t epoch, unsigned shard, unsigned number,

@@ -16,6 +16,7 @@
 #include "base/attributes.h"
 #include "base/error.h"
 #include "bidding/entry.h"
+#include "storage/ack.h"
 #include "storage/sql.h"
 
 enum qb_epoch_state {
@@ -29,6 +30,7 @@ enum qb_epoch_state {
 struct qb_epoch {
     uint32_t epoch;
     uint8_t state;        /* enum qb_epoch_state */
+    enum qb_ack ack;      /* of this epoch; REBUILDING: of this one or of the next */
     qb_time_us opened_us; /* the ledger's time when it opened; OPEN only */
 };
 
@@ -70,6 +72,10 @@ QB_MUST_USE bool qb_epochs_move(struct qb_sql_link *link, uint32_t epoch, enum q
  * nothing of what was published since, as after a lost queue. */
 QB_MUST_USE bool qb_epochs_attempt(struct qb_sql_link *link, uint32_t epoch, unsigned *marker,
                                    struct qb_error *error);
+
+/* By the leader while the epoch is REBUILDING: how the next one acknowledges. */
+QB_MUST_USE bool qb_epochs_choose_ack(struct qb_sql_link *link, uint32_t epoch, enum qb_ack ack,
+                                      struct qb_error *error);
 
 /* A persister has met the `number`-th marker in a shard's queue: everything before it is applied.
  */

@@ -32,8 +32,16 @@ class Persister {
   }
 }
 
+// The addresses of `name`, with the sentinel of shard 0 in the place of its primary.
+function throughSentinel(env, name) {
+  const [first, ...others] = env[name].split(',');
+  const [, login] = /^redis:\/\/(.*)@/.exec(first);
+  const [, password, rest] = /^sentinel:\/\/:(.*)@(.*)$/.exec(env.REDIS_SENTINEL_URL);
+  return [`redis+sentinel://${login}@${rest}?sentinel_password=${password}`, ...others].join(',');
+}
+
 export class Cluster {
-  static async start({ parts = ['redis', 'rabbitmq', 'postgres'], replicas = 2, persisters = 1, settings = {} } = {}) {
+  static async start({ parts = ['redis', 'rabbitmq', 'postgres'], replicas = 2, persisters = 1, settings = {}, hasSentinel = false } = {}) {
     const cluster = new Cluster();
     cluster.servers = [];
     cluster.persisters = [];
@@ -43,6 +51,9 @@ export class Cluster {
       const key = join(cluster.stack.folder, 'token.key');
       writeFileSync(key, randomBytes(32).toString('hex'), { mode: 0o600 });
       cluster.env = { ...process.env, ...cluster.stack.values, QUICKBID_TOKEN_KEY_FILE: key };
+      if (hasSentinel) {
+        for (const name of ['REDIS_URL', 'REDIS_COORDINATOR_URL']) cluster.env[name] = throughSentinel(cluster.env, name);
+      }
       await run(BINARY, ['migrate'], { env: cluster.env });
       for (let i = 0; i < persisters; i++) cluster.persist();
       cluster.servers = await Promise.all(Array.from({ length: replicas }, () => Server.start({ ...SETTINGS, ...settings }, cluster.env)));
@@ -65,6 +76,12 @@ export class Cluster {
         return /^quickbid_ledger_open 1$/m.test(body) && /^quickbid_journal_breaker_open 0$/m.test(body);
       }, () => `an open epoch; the log: ${server.log.slice(-2000)}`, deadlineMs);
     }
+  }
+
+  // A figure of a replica.
+  async metric(server, name) {
+    const { body } = await server.request('GET', '/metrics');
+    return Number(new RegExp(`^quickbid_${name} (\\d+)$`, 'm').exec(body)[1]);
   }
 
   // A row of Postgres itself, past all of the program's code.

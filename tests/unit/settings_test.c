@@ -57,6 +57,10 @@ QB_TEST(a_wrong_setting_says_which_why_and_the_nearest_name)
         {"--prot 1", NULL, "--prot: no such flag; did you mean --port?"},
         {NULL, "QUICKBID_DATADIR=x",
          "QUICKBID_DATADIR: no such setting; did you mean QUICKBID_DATA_DIR?"},
+        {"--ack disk", NULL, "--ack: \"disk\" is neither journal nor ledger"},
+        {"--ack ledger", NULL,
+         "--ack: ledger is of a cluster: set REDIS_URL, RABBITMQ_URL and DATABASE_URL, or leave it "
+         "out to run alone"},
         {"--port 99999", NULL, "--port: 99999 is not between 0 and 65535"},
         {"--port 12x", NULL, "--port: \"12x\" is not a whole number"},
         {"--port", NULL, "--port: needs a value"},
