@@ -171,12 +171,13 @@ static struct qb_request *request_new(struct qb_runner *runner, const struct qb_
 }
 
 /* The breaker, before anything has its place (reliability.md P9). */
-static bool is_stuck(struct qb_runner *runner, struct qb_answer *refusal)
+static bool is_stuck(struct qb_runner *runner, qb_id auction, struct qb_answer *refusal)
 {
     const struct qb_runners_options *options = &runner->all->options;
     uint32_t retry_after_ms = 0;
 
-    if (options->is_stuck == NULL || !options->is_stuck(options->cluster, &retry_after_ms)) {
+    if (options->is_stuck == NULL ||
+        !options->is_stuck(options->cluster, auction, &retry_after_ms)) {
         return false;
     }
     qb_metric_add(QB_METRIC_limited_total, "breaker", 1);
@@ -196,7 +197,7 @@ static bool admit(struct qb_runner *runner, struct qb_entry *entry, bool is_coun
         answer(context, &refusal);
         return false;
     }
-    if (is_stuck(runner, &refusal)) {
+    if (is_stuck(runner, entry->auction, &refusal)) {
         answer(context, &refusal);
         return false;
     }

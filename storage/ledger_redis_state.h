@@ -100,6 +100,7 @@ struct qb_shard {
     int64_t wait_us;   /* monotonic: when that may be tried again */
     const char *unsafe_why;
     uint64_t outbox; /* entries that the journal lacked, a second ago */
+    bool is_stuck;   /* read by all threads, atomically */
     struct qb_track_list unsafe;
     struct qb_track_list unsaid;
     size_t due_at;      /* where the list of due auctions is read on */
@@ -117,7 +118,6 @@ struct qb_redis_ledger {
     struct qb_map tracks;
     struct qb_track_list dirty;
     enum qb_ack ack;
-    bool is_stuck; /* read by all threads, atomically */
     struct qb_words words;
     char shas[QB_SCRIPT_COUNT][QB_SCRIPT_SHA_BYTES];
     qb_time_us told_us; /* the clock never goes back */
@@ -188,7 +188,7 @@ void qb_wait_turn(struct qb_redis_ledger *ledger);
 int64_t qb_wait_wake_us(const struct qb_redis_ledger *ledger);
 /* A connection or an epoch begins: nothing is known of the shard's replicas. */
 void qb_wait_begin(struct qb_shard *shard);
-/* Whether the ledger is stuck may have changed. */
+/* Whether its shards are stuck may have changed. */
 void qb_wait_judge(struct qb_redis_ledger *ledger);
 
 /* --- ledger_redis_heads.c --- */

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/shard.h"
 #include "storage/ledger_redis_state.h"
 
 /* A connection takes nothing else meanwhile; three in a row stay below the answer time. */
@@ -41,25 +42,25 @@ struct helper {
 
 void qb_wait_judge(struct qb_redis_ledger *ledger)
 {
-    bool is_stuck = false;
+    bool has_outbox = ledger->ack == QB_ACK_LEDGER;
     int64_t outbox = 0;
 
-    if (ledger->ack != QB_ACK_LEDGER) {
-        __atomic_store_n(&ledger->is_stuck, false, __ATOMIC_RELEASE);
-        return;
-    }
     for (unsigned i = 0; i < ledger->options.shards; i++) {
-        const struct qb_shard *shard = &ledger->shards[i];
+        struct qb_shard *shard = &ledger->shards[i];
+        bool is_full = shard->outbox >= ledger->options.outbox_max;
         outbox += (int64_t)shard->outbox;
-        if (!shard->is_safe || shard->outbox >= ledger->options.outbox_max) is_stuck = true;
+        __atomic_store_n(&shard->is_stuck, has_outbox && (!shard->is_safe || is_full),
+                         __ATOMIC_RELEASE);
     }
-    qb_metric_set(QB_METRIC_ledger_outbox_entries, NULL, outbox);
-    __atomic_store_n(&ledger->is_stuck, is_stuck, __ATOMIC_RELEASE);
+    if (has_outbox) qb_metric_set(QB_METRIC_ledger_outbox_entries, NULL, outbox);
 }
 
-bool qb_ledger_redis_is_stuck(const struct qb_ledger *port)
+bool qb_ledger_redis_is_stuck(const struct qb_ledger *port, qb_id auction)
 {
-    return __atomic_load_n(&((const struct qb_redis_ledger *)port)->is_stuck, __ATOMIC_ACQUIRE);
+    const struct qb_redis_ledger *ledger = (const struct qb_redis_ledger *)port;
+    const struct qb_shard *shard = &ledger->shards[qb_shard_of(auction, ledger->options.shards)];
+
+    return __atomic_load_n(&shard->is_stuck, __ATOMIC_ACQUIRE);
 }
 
 /* A shard that wants more replicas than it shall have takes nothing, and says no more than that. */

@@ -28,9 +28,9 @@ static void begin(unsigned replicas)
     world_reset(3);
 }
 
-static bool is_stuck(const struct replica *replica)
+static bool is_stuck(const struct replica *replica, unsigned shard)
 {
-    return qb_ledger_redis_is_stuck(replica->ledger);
+    return qb_ledger_redis_is_stuck(replica->ledger, lot_of(shard));
 }
 
 /* A replica that is not stuck, with an opened auction of each shard. */
@@ -38,8 +38,8 @@ static struct replica *replica_with_lots(const char *name)
 {
     struct replica *made = replica_new(name, 3, 100, 1000);
 
-    WORLD_UNTIL(!is_stuck(made), 10000);
-    QB_EXPECT(!is_stuck(made), "all replicas are there");
+    WORLD_UNTIL(!is_stuck(made, 0) && !is_stuck(made, 1), 10000);
+    QB_EXPECT(!is_stuck(made, 0), "all replicas are there");
     for (unsigned shard = 0; shard < WORLD_SHARDS; shard++) {
         replica_subscribe(made, lot_of(shard));
         QB_EXPECT_EQ(replica_append(made, world_entry(lot_of(shard), 0, 0)).seq, 1, "opened");
@@ -83,20 +83,21 @@ QB_TEST(nothing_is_durable_while_a_replica_lacks_it)
     QB_EXPECT_EQ(replica_follow(b, lot), QB_LEDGER_FOUND, "followed elsewhere");
     qb_stack_freeze("redis-0-replica");
     QB_EXPECT_EQ(replica_append(a, world_entry(lot, ANN, 1)).seq, 2, "it has its place");
-    WORLD_UNTIL(is_stuck(a), 5000);
-    QB_EXPECT(is_stuck(a), "bids are refused before they have a place");
+    WORLD_UNTIL(is_stuck(a, 0), 5000);
+    QB_EXPECT(is_stuck(a, 0), "bids are refused before they have a place");
     world_run(1500);
     QB_EXPECT_EQ(told->durable, 1, "not acknowledged");
     QB_EXPECT_EQ(b->told[lot].durable, 1, "nor told elsewhere");
     QB_EXPECT_EQ(field(lot, "dur"), 1, "nor kept as such");
+    QB_EXPECT(!is_stuck(a, 1), "but for the other shard");
     QB_EXPECT_EQ(replica_append(a, world_entry(lot_of(1), ANN, 1)).seq, 2, "the other shard");
     WORLD_UNTIL(a->told[lot_of(1)].durable == 2, 5000);
     QB_EXPECT_EQ(a->told[lot_of(1)].durable, 2, "goes on");
     qb_stack_thaw("redis-0-replica");
-    WORLD_UNTIL(told->durable == 2 && b->told[lot].durable == 2 && !is_stuck(a), 20000);
+    WORLD_UNTIL(told->durable == 2 && b->told[lot].durable == 2 && !is_stuck(a, 0), 20000);
     QB_EXPECT_EQ(told->durable, 2, "acknowledged by itself, once it has it");
     QB_EXPECT_EQ(b->told[lot].durable, 2, "and told elsewhere");
-    QB_EXPECT(!is_stuck(a), "bids are taken again");
+    QB_EXPECT(!is_stuck(a, 0), "bids are taken again");
     QB_EXPECT_EQ(a->closed, 0, "none of this is a case for recovery");
     replica_free(&b);
     end(&a);
@@ -127,7 +128,7 @@ QB_TEST(a_replica_more_than_is_waited_for_is_refused)
     qb_id lot = lot_of(0);
 
     world_run(500);
-    QB_EXPECT(is_stuck(a), "it might be promoted without what was acknowledged");
+    QB_EXPECT(is_stuck(a, 0), "it might be promoted without what was acknowledged");
     replica_subscribe(a, lot);
     QB_EXPECT_EQ(replica_append(a, world_entry(lot, 0, 0)).seq, 1, "if something comes in");
     world_run(500);
@@ -141,12 +142,12 @@ QB_TEST(a_replica_that_is_missing_stops_all)
     struct replica *a = replica_new("a", 3, 100, 1000);
 
     world_run(800);
-    QB_EXPECT(is_stuck(a), "one of two is not there");
+    QB_EXPECT(is_stuck(a, 0), "one of two is not there");
     replica_free(&a);
     begin(1);
     a = replica_new("b", 3, 100, 1000);
-    WORLD_UNTIL(!is_stuck(a), 10000);
-    QB_EXPECT(!is_stuck(a), "one of one is");
+    WORLD_UNTIL(!is_stuck(a, 0), 10000);
+    QB_EXPECT(!is_stuck(a, 0), "one of one is");
     end(&a);
 }
 
@@ -206,12 +207,12 @@ QB_TEST(an_outbox_that_is_full_takes_no_more)
     for (uint64_t i = 1; i <= 4; i++)
         QB_EXPECT_EQ(replica_append(a, world_entry(lot, ANN, i)).outcome, QB_APPEND_DONE, "room");
     QB_EXPECT_EQ(replica_append(a, world_entry(lot, ANN, 5)).outcome, QB_APPEND_BUSY, "full");
-    WORLD_UNTIL(is_stuck(a), 5000);
-    QB_EXPECT(is_stuck(a), "and told");
+    WORLD_UNTIL(is_stuck(a, 1), 5000);
+    QB_EXPECT(is_stuck(a, 1), "and told");
     QB_EXPECT_EQ(outbox(1), 5, "no more than the limit");
     qb_ledger_durable(a->ledger, lot, 5);
-    WORLD_UNTIL(!is_stuck(a), 5000);
-    QB_EXPECT(!is_stuck(a), "emptied, it goes on");
+    WORLD_UNTIL(!is_stuck(a, 1), 5000);
+    QB_EXPECT(!is_stuck(a, 1), "emptied, it goes on");
     QB_EXPECT_EQ(replica_append(a, world_entry(lot, ANN, 5)).outcome, QB_APPEND_DONE, "room again");
     world_outbox_max = 100000;
     end(&a);
