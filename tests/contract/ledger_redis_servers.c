@@ -11,6 +11,7 @@
 
 /* Of each shard: how the replicas reach it, and somebody who may do all, and recovery. */
 static char addresses[WORLD_SHARDS][512];
+static char coordinator_addresses[WORLD_SHARDS][512];
 static struct qb_redis *operators[WORLD_SHARDS];
 static struct qb_redis *coordinators[WORLD_SHARDS];
 
@@ -59,7 +60,9 @@ void world_start_with(const char *parts)
     qb_stack_start(parts);
     for (unsigned i = 0; i < WORLD_SHARDS; i++) {
         operators[i] = link_to(address_of("REDIS_OPERATOR_URL", i));
-        coordinators[i] = link_to(address_of("REDIS_COORDINATOR_URL", i));
+        (void)snprintf(coordinator_addresses[i], sizeof coordinator_addresses[i], "%s",
+                       address_of("REDIS_COORDINATOR_URL", i));
+        coordinators[i] = link_to(coordinator_addresses[i]);
         (void)snprintf(addresses[i], sizeof addresses[i], "%s", address_of("REDIS_URL", i));
     }
 }
@@ -67,6 +70,11 @@ void world_start_with(const char *parts)
 const char *world_address(unsigned shard)
 {
     return addresses[shard];
+}
+
+const char *world_coordinator_address(unsigned shard)
+{
+    return coordinator_addresses[shard];
 }
 
 void world_start(void)

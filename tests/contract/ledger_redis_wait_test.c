@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 
+#include "app/recovery_republish.h"
 #include "base/shard.h"
 #include "tests/contract/ledger_redis_world.h"
 #include "tests/kit/stack.h"
@@ -215,6 +216,34 @@ QB_TEST(an_outbox_that_is_full_takes_no_more)
     QB_EXPECT(!is_stuck(a, 1), "emptied, it goes on");
     QB_EXPECT_EQ(replica_append(a, world_entry(lot, ANN, 5)).outcome, QB_APPEND_DONE, "room again");
     world_outbox_max = 100000;
+    end(&a);
+}
+
+/* A recovery reads the logs to publish them: what comes into them behind that would be voided. */
+QB_TEST(nothing_is_appended_once_a_recovery_reads_the_logs)
+{
+    begin(1);
+    struct replica *a = replica_with_lots("a");
+    struct qb_error error = {{0}};
+    struct qb_shard_addresses addresses = {.count = WORLD_SHARDS};
+    struct qb_cluster cluster = {.redis = {.count = WORLD_SHARDS}};
+
+    for (unsigned shard = 0; shard < WORLD_SHARDS; shard++) {
+        static const char *const live[] = {"qb:{q0}:live", "qb:{q1}:live"};
+        addresses.list[shard] = world_coordinator_address(shard);
+        /* No log is read here: that asks for a store and a broker. */
+        (void)world_command_to(shard, 2, (const char *[]){"DEL", live[shard]});
+    }
+    struct qb_redis_desk *desk = qb_redis_desk_new(&addresses, &error);
+    struct qb_republish republish = {.cluster = &cluster, .desk = desk, .must_fence = true};
+    QB_EXPECT(qb_redis_desk_wait(desk, 10 * QB_SECOND_US, &error), error.text);
+    QB_EXPECT(qb_republish_run(&republish, &error), error.text);
+    for (unsigned shard = 0; shard < WORLD_SHARDS; shard++) {
+        struct qb_ledger_result result = replica_append(a, world_entry(lot_of(shard), ANN, 1));
+        QB_EXPECT_EQ(result.outcome, QB_APPEND_FENCED, "nothing gets in");
+        QB_EXPECT_EQ(field(lot_of(shard), "seq"), 1, "nowhere");
+    }
+    qb_redis_desk_free(&desk);
     end(&a);
 }
 

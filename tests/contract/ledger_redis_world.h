@@ -86,6 +86,8 @@ int64_t world_command_to(unsigned shard, size_t count, const char *const *words)
 void world_break(qb_id auction);
 /* How replicas reach a shard. */
 const char *world_address(unsigned shard);
+/* How a recovery does. */
+const char *world_coordinator_address(unsigned shard);
 /* Takes the entries of an auction below `seq` out of its stream. */
 void world_trim(qb_id auction, uint64_t seq);
 /* Says how far an auction is committed, as a persister in `epoch` does. False: an error. */
