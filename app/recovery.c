@@ -240,6 +240,7 @@ static bool open_next(struct qb_recovery *recovery, uint32_t epoch, struct qb_er
         .link = recovery->link,
         .ring_entries = recovery->options.ring_entries,
         .is_ending = &recovery->is_ending,
+        .has_outbox = recovery->options.ack == QB_ACK_LEDGER,
     };
 
     begin_step(recovery, "rebuild");

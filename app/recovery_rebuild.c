@@ -228,8 +228,10 @@ static void write_state(struct auction *auction, const struct qb_loaded *loaded)
     qb_words_int(words, (int64_t)loaded->lot.seq);
     qb_words_string(words, "pg");
     qb_words_int(words, (int64_t)loaded->lot.seq);
-    qb_words_string(words, "out");
-    qb_words_int(words, (int64_t)loaded->lot.seq);
+    if (writer->rebuild->has_outbox) {
+        qb_words_string(words, "out");
+        qb_words_int(words, (int64_t)loaded->lot.seq);
+    }
     send(writer);
 }
 

@@ -18,6 +18,7 @@ struct qb_rebuild {
     const struct qb_store_ops *store;
     struct qb_store_link *link;
     uint32_t ring_entries; /* newest entries of an auction, kept for clients that resume */
+    bool has_outbox;       /* the next epoch's `ack` is `ledger` */
     const atomic_bool *is_ending;
     struct qb_recovery_holds holds; /* of the auctions written so far; the caller's to end */
     char token[64];                 /* of this leader's attempt; set by qb_rebuild_run() */

@@ -115,15 +115,16 @@ static bool has_outbox(const struct qb_replica *replica)
 }
 
 /* With an outbox, RabbitMQ's trouble is none of the bidders': Redis's is (reliability.md P9). */
-static bool is_stuck(void *context, qb_id auction, uint32_t *retry_after_ms)
+static bool is_stuck(void *context, const struct qb_ledger *ledger, unsigned shard,
+                     uint32_t *retry_after_ms)
 {
     const struct qb_replica *replica = context;
 
     if (!has_outbox(replica))
         return qb_journal_rabbit_is_open(replica->data.journal, retry_after_ms);
-    *retry_after_ms = 1000 + (uint32_t)((uint64_t)qb_clock_mono_us() % 2001); /* by chance */
-    return qb_ledger_redis_is_stuck(qb_runner_ledger(qb_runners_home(replica->runners, auction)),
-                                    auction);
+    if (retry_after_ms != NULL) /* by chance */
+        *retry_after_ms = 1000 + (uint32_t)((uint64_t)qb_clock_mono_us() % 2001);
+    return qb_ledger_redis_is_stuck(ledger, shard);
 }
 
 /* What RabbitMQ could not confirm soon stays in the outbox: its copies here are bounded by what

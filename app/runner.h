@@ -44,7 +44,8 @@ struct qb_runners_options {
     int64_t (*ledger_wake_us)(const struct qb_ledger *ledger);
     /* Whether what is decided now could not be made durable soon, and when to ask again (or null).
      */
-    bool (*is_stuck)(void *context, qb_id auction, uint32_t *retry_after_ms);
+    bool (*is_stuck)(void *context, const struct qb_ledger *ledger, unsigned shard,
+                     uint32_t *retry_after_ms);
     /* Whether a shard of the ledger is out of reach; then since when at the earliest (monotonic).
      */
     bool (*is_away)(const struct qb_ledger *ledger, unsigned shard, int64_t *since_us);

@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/metrics.h"
+#include "base/shard.h"
 
 static void deliver(void *context, void *message)
 {
@@ -176,10 +177,10 @@ static bool is_stuck(struct qb_runner *runner, qb_id auction, struct qb_answer *
     const struct qb_runners_options *options = &runner->all->options;
     uint32_t retry_after_ms = 0;
 
-    if (options->is_stuck == NULL ||
-        !options->is_stuck(options->cluster, auction, &retry_after_ms)) {
-        return false;
-    }
+    if (options->is_stuck == NULL) return false;
+    const struct qb_ledger *ledger = qb_runners_home(runner->all, auction)->ledger;
+    unsigned shard = qb_shard_of(auction, options->shards);
+    if (!options->is_stuck(options->cluster, ledger, shard, &retry_after_ms)) return false;
     qb_metric_add(QB_METRIC_limited_total, "breaker", 1);
     refusal->retry_after_ms = retry_after_ms;
     return true;

@@ -33,7 +33,7 @@ static bool is_away(struct qb_runner *runner, unsigned shard, int64_t *since_us)
 
     *since_us = qb_clock_mono_us();
     if (options->is_away(runner->ledger, shard, since_us)) return true;
-    return runner->is_suspended || options->is_stuck(options->cluster, NULL);
+    return runner->is_suspended || options->is_stuck(options->cluster, runner->ledger, shard, NULL);
 }
 
 static void begin(struct qb_away *away, int64_t since_us)

@@ -71,9 +71,9 @@ int64_t qb_ledger_redis_checked_us(const struct qb_ledger *ledger, unsigned shar
 /* Whether a shard is out of reach; then since when at the earliest, by its last answer about itself
  * (monotonic), if there was any. */
 bool qb_ledger_redis_is_away(const struct qb_ledger *ledger, unsigned shard, int64_t *since_us);
-/* With QB_ACK_LEDGER: whether what is appended to the auction now would not become durable soon, as
- * its shard lacks a replica, or its outbox is full. Any thread. */
-bool qb_ledger_redis_is_stuck(const struct qb_ledger *ledger, qb_id auction);
+/* With QB_ACK_LEDGER: whether what is appended to the shard now would not become durable soon, as
+ * it lacks a replica, or its outbox is full. Any thread. */
+bool qb_ledger_redis_is_stuck(const struct qb_ledger *ledger, unsigned shard);
 /* With QB_ACK_LEDGER: an own entry is not handed to the journal; it stays in the outbox, from which
  * it is told as an orphan once the journal takes some. */
 void qb_ledger_redis_leave(struct qb_ledger *ledger, qb_id auction, uint64_t seq);

@@ -14,8 +14,8 @@ static const char *const bodies[QB_SCRIPT_COUNT] = {
     [QB_SCRIPT_APPEND] = qb_script_append,     [QB_SCRIPT_MARK] = qb_script_mark,
     [QB_SCRIPT_HEADS] = qb_script_heads,       [QB_SCRIPT_READ] = qb_script_read,
     [QB_SCRIPT_SAFE] = qb_script_safe,         [QB_SCRIPT_SWEEP] = qb_script_sweep,
-    [QB_SCRIPT_SNAPSHOT] = qb_script_snapshot, [QB_SCRIPT_TRIM] = qb_script_trim,     [QB_SCRIPT_LIMITS] = qb_script_limits,
-    [QB_SCRIPT_TALLY] = qb_script_tally,
+    [QB_SCRIPT_SNAPSHOT] = qb_script_snapshot, [QB_SCRIPT_TRIM] = qb_script_trim,
+    [QB_SCRIPT_LIMITS] = qb_script_limits,     [QB_SCRIPT_TALLY] = qb_script_tally,
 };
 
 void qb_script_text(enum qb_script script, uint32_t epoch, struct qb_text *text)

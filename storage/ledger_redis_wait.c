@@ -55,12 +55,12 @@ void qb_wait_judge(struct qb_redis_ledger *ledger)
     if (has_outbox) qb_metric_set(QB_METRIC_ledger_outbox_entries, NULL, outbox);
 }
 
-bool qb_ledger_redis_is_stuck(const struct qb_ledger *port, qb_id auction)
+bool qb_ledger_redis_is_stuck(const struct qb_ledger *port, unsigned shard)
 {
     const struct qb_redis_ledger *ledger = (const struct qb_redis_ledger *)port;
-    const struct qb_shard *shard = &ledger->shards[qb_shard_of(auction, ledger->options.shards)];
 
-    return __atomic_load_n(&shard->is_stuck, __ATOMIC_ACQUIRE);
+    QB_ASSERT(shard < ledger->options.shards);
+    return __atomic_load_n(&ledger->shards[shard].is_stuck, __ATOMIC_ACQUIRE);
 }
 
 /* A shard that wants more replicas than it shall have takes nothing, and says no more than that. */

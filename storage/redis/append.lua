@@ -108,6 +108,7 @@ local function append(auction, command, now)
   if command.kind == 'O' and seq == 1 then
     call('ZADD', due, digits(command.due), auction.id)
     call('SADD', live, auction.id)
+    if has_outbox then call('HSET', auction.state, 'out', '0') end
   end
   return result(DONE, 0, seq, NO_ASKED, now)
 end

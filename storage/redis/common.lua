@@ -4,12 +4,11 @@
 -- of the epoch is the last of ARGV, not one of KEYS: Redis asks of a caller that it may write KEYS,
 -- and this one it may only read.
 --
--- What the scripts use, for the rights of who calls them: get getrange set incrby time publish pttl pexpire
--- unlink, hget hmget hgetall hset hdel hlen hincrby, xadd xrange xlen xtrim, zadd zrem zcard zscore
--- zrange zrangebyscore zremrangebyscore, sadd srem scard, llen lindex lpop rpush. The ledger itself:
--- evalsha zrangebyscore del wait role
--- config|get; persisters: evalsha sscan xrange. Only the coordinator: script|load and
--- the key of the epoch.
+-- What the scripts use, for the rights of who calls them: get getrange set incrby time publish pttl
+-- pexpire unlink, hget hmget hgetall hset hdel hlen hincrby, xadd xrange xlen xtrim, zadd zrem zcard
+-- zscore zrange zrangebyscore zremrangebyscore, sadd srem scard, llen lindex lpop rpush. The ledger
+-- itself: evalsha zrangebyscore del wait role config|get; persisters: evalsha sscan xrange. Only the
+-- coordinator: script|load and the key of the epoch.
 --
 -- A log part, little-endian: version u8 = 1, flags u8, epoch u32, seq u64 (the newest), dur u64,
 -- count u16; then each entry: length u16, canonical bytes (bidding/entry.h).

@@ -29,9 +29,11 @@ local function read_auction(at)
   local base = prefix .. ARGV[at]
   local auction = { id = ARGV[at], applied = tonumber(ARGV[at + 1]), is_over = ARGV[at + 2] == '1',
                     base = base, state = base .. ':state', stream = base .. ':stream' }
-  local state = call('HMGET', auction.state, 'seq', 'dur', 'pg', 'safe', 'steps', 'over')
+  local state = call('HMGET', auction.state, 'seq', 'dur', 'pg', 'safe', 'steps', 'over', 'out')
   auction.seq, auction.dur, auction.pg = number(state[1]), number(state[2]), number(state[3])
   auction.safe, auction.steps, auction.over = number(state[4]), state[5] or '', number(state[6])
+  -- What the journal lacks is the outbox of `ack = ledger`, and still read from the stream.
+  auction.out = state[7] and number(state[7]) or auction.dur
   auction.before = auction.pg
   auction.length = call('XLEN', auction.stream)
   local snapshot = call('GETRANGE', base .. ':snap', 0, 8)
@@ -71,15 +73,15 @@ end
 -- Entries that nobody needs: durable, safe, older than the newest few, and in the snapshot, from
 -- which the auction is loaded.
 local function trim(auction)
-  local last = math.min(math.min(auction.dur, auction.safe) - keep, auction.snapshot or 0)
+  local last = math.min(math.min(auction.dur, auction.out, auction.safe) - keep, auction.snapshot or 0)
   if last < 1 then return 0 end
   return call('XTRIM', auction.stream, 'MINID', '~', digits(last + 1) .. '-0')
 end
 
 -- An auction that is over goes when all of its log is safe, and was for a while.
 local function is_to_go(auction)
-  local is_safe = auction.seq > 0 and auction.dur >= auction.seq and auction.safe >= auction.seq
-                  and auction.applied >= auction.seq
+  local is_safe = auction.seq > 0 and auction.dur >= auction.seq and auction.out >= auction.seq
+                  and auction.safe >= auction.seq and auction.applied >= auction.seq
   if not auction.is_over or not is_safe then return false end
   if auction.over == 0 then
     auction.over = now

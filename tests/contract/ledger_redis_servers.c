@@ -98,15 +98,25 @@ static void on_waited(void *context, const struct qb_redis_reply *reply)
     }
 }
 
-int64_t world_command_to(unsigned shard, size_t count, const char *const *words)
+static int64_t ask(struct qb_redis *link, size_t count, const char *const *words)
 {
     struct waited waited = {0};
 
-    WORLD_UNTIL(qb_redis_is_up(operators[shard]), 5000);
-    qb_redis_command(operators[shard], count, words, NULL, on_waited, &waited);
+    WORLD_UNTIL(qb_redis_is_up(link), 5000);
+    qb_redis_command(link, count, words, NULL, on_waited, &waited);
     WORLD_UNTIL(waited.is_answered, 5000);
     QB_ASSERT(waited.is_answered);
     return waited.number;
+}
+
+int64_t world_command_to(unsigned shard, size_t count, const char *const *words)
+{
+    return ask(operators[shard], count, words);
+}
+
+int64_t world_command_to_primary(unsigned shard, size_t count, const char *const *words)
+{
+    return ask(coordinators[shard], count, words);
 }
 
 int64_t world_command(size_t count, const char *const *words)

@@ -81,6 +81,8 @@ void world_open(uint32_t epoch);
 /* A command of somebody who may do all; waits for its answer and returns its integer, or -1. */
 int64_t world_command(size_t count, const char *const *words);
 int64_t world_command_to(unsigned shard, size_t count, const char *const *words);
+/* To whom Sentinel calls the primary now, with the rights of the coordinator. */
+int64_t world_command_to_primary(unsigned shard, size_t count, const char *const *words);
 
 /* Makes its stream and its state disagree. */
 void world_break(qb_id auction);
