@@ -23,7 +23,7 @@ async function underLoad(cluster, auctions, accounts, body) {
   return acknowledged;
 }
 
-test('bids go on without RabbitMQ, and none that was acknowledged is lost', { timeout: 380000 }, (t) => withCluster({ settings: { ack: 'ledger' }, hasSentinel: true }, async (cluster) => {
+test('bids go on without RabbitMQ, and none that was acknowledged is lost', { timeout: 380000 }, (t) => withCluster({ settings: { ack: 'ledger' } }, async (cluster) => {
   const [first, second] = cluster.servers;
   const seller = await first.account('seller');
   const accounts = [];

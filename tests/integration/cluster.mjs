@@ -32,16 +32,8 @@ class Persister {
   }
 }
 
-// The addresses of `name`, with the sentinel of shard 0 in the place of its primary.
-function throughSentinel(env, name) {
-  const [first, ...others] = env[name].split(',');
-  const [, login] = /^redis:\/\/(.*)@/.exec(first);
-  const [, password, rest] = /^sentinel:\/\/:(.*)@(.*)$/.exec(env.REDIS_SENTINEL_URL);
-  return [`redis+sentinel://${login}@${rest}?sentinel_password=${password}`, ...others].join(',');
-}
-
 export class Cluster {
-  static async start({ parts = ['redis', 'rabbitmq', 'postgres'], replicas = 2, persisters = 1, settings = {}, hasSentinel = false } = {}) {
+  static async start({ parts = ['redis', 'rabbitmq', 'postgres'], replicas = 2, persisters = 1, settings = {} } = {}) {
     const cluster = new Cluster();
     cluster.servers = [];
     cluster.persisters = [];
@@ -51,9 +43,6 @@ export class Cluster {
       const key = join(cluster.stack.folder, 'token.key');
       writeFileSync(key, randomBytes(32).toString('hex'), { mode: 0o600 });
       cluster.env = { ...process.env, ...cluster.stack.values, QUICKBID_TOKEN_KEY_FILE: key };
-      if (hasSentinel) {
-        for (const name of ['REDIS_URL', 'REDIS_COORDINATOR_URL']) cluster.env[name] = throughSentinel(cluster.env, name);
-      }
       await run(BINARY, ['migrate'], { env: cluster.env });
       for (let i = 0; i < persisters; i++) cluster.persist();
       cluster.servers = await Promise.all(Array.from({ length: replicas }, () => Server.start({ ...SETTINGS, ...settings }, cluster.env)));
