@@ -26,8 +26,8 @@ static void add_run(struct qb_spans *spans, struct qb_span run)
     if (spans->count == spans->room) {
         spans->room = spans->room == 0 ? 4 : spans->room * 2;
         spans->list = realloc(spans->list, spans->room * sizeof *spans->list);
-        QB_ASSERT(spans->list != NULL);
     }
+    QB_ASSERT(spans->list != NULL);
     spans->list[spans->count++] = run;
 }
 
