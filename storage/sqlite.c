@@ -9,7 +9,7 @@
 
 #include "base/assert.h"
 
-#define STATEMENTS_MAX  96
+#define STATEMENTS_MAX  192  /* half of them lists, by what they are of and their order */
 #define BUSY_TIMEOUT_MS 5000 /* another process, such as a backup tool */
 #define EMPTY_WAIT_MS   50   /* for readers, while no bid is committed */
 

@@ -61,6 +61,39 @@ static void expect_search(const struct store_subject *subject, struct qb_store_l
     expect(is_answered && count == found, subject->name, search != NULL ? search : "any");
 }
 
+/* A connection keeps each statement that it was asked for. */
+static void one_connection_answers_every_kind_of_list(const struct store_subject *subject)
+{
+    static const struct {
+        qb_id seller, bidder, watcher;
+        bool with_private;
+    } whose[] = {
+        {0}, {.seller = 1}, {.seller = 1, .with_private = true}, {.bidder = 1}, {.watcher = 1}};
+    struct qb_store_link *link = subject->open();
+    const struct qb_store_ops *ops = subject->ops();
+    struct qb_error error = {""};
+    struct qb_user user;
+    bool is_answered = true;
+
+    store_add_users(subject, link);
+    for (int i = 0; i < 5 * 4 * 4 * 2; i++) {
+        size_t count = 0;
+        const struct qb_listing_query query = {.search = i % 2 != 0 ? "bike" : NULL,
+                                               .phase = (uint8_t)(i / 2 % 4),
+                                               .sort = (uint8_t)(i / 8 % 4),
+                                               .seller = whose[i / 32].seller,
+                                               .bidder = whose[i / 32].bidder,
+                                               .watcher = whose[i / 32].watcher,
+                                               .with_private = whose[i / 32].with_private,
+                                               .rows_max = 10};
+        is_answered = ops->listings(link, &query, count_one, &count, &error) == QB_STORE_OK;
+        expect(is_answered && count == 0, subject->name, error.text);
+    }
+    is_answered = ops->user_by_id(link, 1, &user, &error) != QB_STORE_FAILED;
+    expect(is_answered, subject->name, "and everything else");
+    subject->close(&link);
+}
+
 static void a_search_is_words_and_nothing_else(const struct store_subject *subject)
 {
     static const struct {
@@ -427,6 +460,7 @@ static void a_seller_lists_so_many_in_a_day(const struct store_subject *subject)
 void store_contract_listings(const struct store_subject *subject)
 {
     a_listing_is_found_by_its_id(subject);
+    one_connection_answers_every_kind_of_list(subject);
     a_search_is_words_and_nothing_else(subject);
     a_search_sees_through_accents_and_punctuation(subject);
     pages_have_no_gap_and_no_repeat(subject);
