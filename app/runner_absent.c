@@ -94,6 +94,10 @@ static void run_read(void *job, void *worker)
     struct qb_absent *absent = job;
     struct qb_error error = {""};
 
+    if (worker == NULL) { /* none was free in time: it is read again */
+        absent->is_found = false;
+        return;
+    }
     if (!qb_load_auction(absent->runner->all->options.store, worker, absent->auction, take_entry,
                          absent, &absent->loaded, &error)) {
         qb_log(QB_LOG_ERROR, "store.failed", QB_TEXT("query", "absent"),
