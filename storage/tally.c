@@ -9,10 +9,11 @@
 #include "base/map.h"
 #include "bidding/limiter.h"
 
-#define ALONE_US (2 * QB_SECOND_US)  /* nothing heard for so long */
-#define FRESH_US QB_SECOND_US        /* an answer is good for a full share for so long */
-#define GRANT_US (10 * QB_SECOND_US) /* a grant that nobody took is void: its place goes too */
-#define AGAIN_US (250 * QB_MS_US)    /* by then an exchange has brought more */
+#define ALONE_US      (2 * QB_SECOND_US)  /* nothing heard for so long */
+#define FRESH_US      QB_SECOND_US        /* an answer is good for a full share for so long */
+#define GRANT_US      (10 * QB_SECOND_US) /* a grant that nobody took is void: its place goes too */
+#define AGAIN_US      (250 * QB_MS_US)    /* by then an exchange has brought more */
+#define LOOKED_AT_MAX 16                  /* entries, for one that may be forgotten */
 
 struct entry {
     uint8_t key[QB_TALLY_KEY_BYTES];
@@ -118,6 +119,22 @@ static bool is_light(const struct qb_tally *tally, const struct entry *entry)
     return used * 100 < tally->options.limit && !entry->is_dirty && entry->sent == 0;
 }
 
+/* Forgets one that may be. A busy one among the oldest goes to the end, so that it does not keep
+ * the light ones behind it. */
+static bool make_room(struct qb_tally *tally, int64_t mono_us)
+{
+    for (int looked = 0; looked < LOOKED_AT_MAX; looked++) {
+        struct entry *entry = tally->oldest;
+        if (is_idle(tally, entry, mono_us) || is_light(tally, entry)) {
+            drop(tally, entry);
+            return true;
+        }
+        unlink_entry(tally, entry);
+        link_newest(tally, entry);
+    }
+    return false;
+}
+
 /* The entry of a key as the newest, or null: all are busy. */
 static struct entry *entry_of(struct qb_tally *tally, const uint8_t *key, int64_t mono_us)
 {
@@ -127,10 +144,7 @@ static struct entry *entry_of(struct qb_tally *tally, const uint8_t *key, int64_
         unlink_entry(tally, entry);
     } else {
         bool is_full = tally->map.count >= tally->options.keys_max;
-        bool has_room =
-            !is_full || is_idle(tally, tally->oldest, mono_us) || is_light(tally, tally->oldest);
-        if (!has_room) return NULL;
-        if (is_full) drop(tally, tally->oldest);
+        if (is_full && !make_room(tally, mono_us)) return NULL;
         entry = calloc(1, sizeof *entry);
         QB_ASSERT(entry != NULL);
         (void)memcpy(entry->key, key, QB_TALLY_KEY_BYTES);

@@ -306,6 +306,25 @@ QB_TEST(s53_what_is_hardly_used_makes_room_and_nothing_else)
     qb_tally_free(&tally);
 }
 
+QB_TEST(s53_who_used_much_and_left_does_not_keep_the_room_of_others)
+{
+    enum { REQUESTS = 5000, KEYS = 4 };
+    struct qb_tally *tally = qb_tally_new(&(struct qb_tally_options){
+        .limit = REQUESTS, .window_us = WINDOW_US, .keys_max = KEYS, .is_alone = true});
+    uint8_t key[QB_TALLY_KEY_BYTES] = {2};
+    int refused = 0;
+
+    for (int i = 0; i < REQUESTS; i++) (void)qb_tally_admit(tally, HOME, S);
+    for (int i = 0; i < REQUESTS * 2; i++) {
+        key[1] = (uint8_t)i;
+        key[2] = (uint8_t)(i >> 8);
+        refused += qb_tally_admit(tally, key, S) > 0;
+    }
+    QB_EXPECT_EQ(refused, 0, "each visitor has a count of its own");
+    QB_EXPECT(qb_tally_admit(tally, HOME, S) > 0, "and who used all of it has not a new one");
+    qb_tally_free(&tally);
+}
+
 QB_TEST(s48_one_process_alone_counts_exactly_and_keeps_nothing_to_tell)
 {
     struct qb_tally *tally = qb_tally_new(&(struct qb_tally_options){
