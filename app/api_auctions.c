@@ -130,7 +130,7 @@ void qb_api_list(struct qb_call *call, struct qb_store_link *link)
 }
 
 /* A description as the cache keeps it: the tag of its bytes in hex, then the bytes. Of no position:
- * it is not whole yet. */
+ * it is not whole yet. That one and an outdated one are nobody's to keep. */
 static void answer_described(struct qb_call *call, const struct qb_frame *frame, int64_t age_us)
 {
     char tag[TAG_BYTES + 1];
@@ -139,7 +139,7 @@ static void answer_described(struct qb_call *call, const struct qb_frame *frame,
     (void)memcpy(tag, frame->bytes, TAG_BYTES);
     tag[TAG_BYTES] = '\0';
     qb_text_add(&call->text, (const char *)frame->bytes + TAG_BYTES, frame->length - TAG_BYTES);
-    if (frame->position == 0) return;
+    if (frame->position == 0 || age_us < 0) return;
     call->cache_control = SOME_MINUTES;
     /* Time that it has been in our cache is time less in theirs (RFC 9111, 5.1). */
     if (age_us >= QB_SECOND_US)

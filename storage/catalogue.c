@@ -23,6 +23,7 @@ struct flight {
     unsigned waiting;
     bool is_over;
     bool is_forgotten;
+    bool is_outdated; /* a change is known that it lacks */
     struct flight *next;
 };
 
@@ -114,16 +115,18 @@ static struct entry *entry_of(struct qb_catalogue *catalogue, qb_id auction)
     return entry;
 }
 
-static void keep(struct qb_catalogue *catalogue, qb_id auction, struct qb_frame *frame,
+/* False: a change is known that it lacks. */
+static bool keep(struct qb_catalogue *catalogue, qb_id auction, struct qb_frame *frame,
                  uint64_t version, int64_t now_us)
 {
     struct entry *entry = entry_of(catalogue, auction);
 
-    if (version < entry->least) return;
+    if (version < entry->least) return false;
     qb_frame_free(&entry->frame);
     entry->frame = qb_frame_hold(frame);
     entry->least = version; /* a replica that is behind brings no older one */
     entry->loaded_us = now_us;
+    return true;
 }
 
 static struct qb_frame *find_kept(struct qb_catalogue *catalogue, qb_id auction, int64_t now_us,
@@ -149,11 +152,13 @@ static struct flight *find_flight(struct qb_catalogue *catalogue, qb_id auction)
     return flight;
 }
 
-static struct qb_frame *wait_for(struct qb_catalogue *catalogue, struct flight *flight)
+static struct qb_frame *wait_for(struct qb_catalogue *catalogue, struct flight *flight,
+                                 int64_t *age_us)
 {
     flight->waiting++;
     while (!flight->is_over) (void)pthread_cond_wait(&catalogue->changed, &catalogue->lock);
     struct qb_frame *frame = flight->frame != NULL ? qb_frame_hold(flight->frame) : NULL;
+    *age_us = flight->is_outdated ? -1 : 0;
     flight->waiting--;
     (void)pthread_cond_broadcast(&catalogue->changed);
     return frame;
@@ -161,7 +166,7 @@ static struct qb_frame *wait_for(struct qb_catalogue *catalogue, struct flight *
 
 /* Loads for all who ask meanwhile. Called and left with the lock, which it lets go of between. */
 static struct qb_frame *load_for_all(struct qb_catalogue *catalogue, qb_id auction, int64_t now_us,
-                                     qb_catalogue_load *load, void *context)
+                                     int64_t *age_us, qb_catalogue_load *load, void *context)
 {
     struct flight flight = {.auction = auction, .next = catalogue->flights};
     struct flight **at = &catalogue->flights;
@@ -176,9 +181,11 @@ static struct qb_frame *load_for_all(struct qb_catalogue *catalogue, qb_id aucti
     *at = flight.next;
     flight.is_over = true;
     (void)pthread_cond_broadcast(&catalogue->changed);
-    if (flight.frame != NULL && version > 0 && !flight.is_forgotten) {
-        keep(catalogue, auction, flight.frame, version, now_us);
+    if (flight.frame != NULL && version > 0) {
+        flight.is_outdated =
+            flight.is_forgotten || !keep(catalogue, auction, flight.frame, version, now_us);
     }
+    *age_us = flight.is_outdated ? -1 : 0;
     while (flight.waiting > 0) (void)pthread_cond_wait(&catalogue->changed, &catalogue->lock);
     /* cppcheck-suppress returnDanglingLifetime ; a frame is its own */
     return flight.frame;
@@ -193,18 +200,18 @@ struct qb_frame *qb_catalogue_get(struct qb_catalogue *catalogue, qb_id auction,
     (void)pthread_mutex_lock(&catalogue->lock);
     struct qb_frame *frame = find_kept(catalogue, auction, now_us, age_us);
     struct flight *flight = frame == NULL ? find_flight(catalogue, auction) : NULL;
-    if (frame == NULL) *age_us = 0;
     if (flight != NULL) {
         result = "shared";
-        frame = wait_for(catalogue, flight);
+        frame = wait_for(catalogue, flight, age_us);
     } else if (frame == NULL) {
         result = "loaded";
-        frame = load_for_all(catalogue, auction, now_us, load, context);
+        frame = load_for_all(catalogue, auction, now_us, age_us, load, context);
     }
     (void)pthread_mutex_unlock(&catalogue->lock);
     /* What failed for another may work for this caller, or tells it why not. */
     if (frame == NULL && flight != NULL) {
         result = "loaded";
+        *age_us = -1;
         frame = load(context, auction, &version);
     }
     qb_metric_add(QB_METRIC_catalogue_reads_total, result, 1);

@@ -33,7 +33,7 @@ typedef struct qb_frame *qb_catalogue_load(void *context, qb_id auction, uint64_
  * What is said about `auction`, from the cache or by `load`. The caller holds the frame.
  *
  * now_us    monotonic
- * age_us    gets how long ago it was loaded
+ * age_us    gets how long ago it was loaded; -1: it may lack a change that is known of
  * returns   null when the caller's own `load` gave none: another's failure is never handed on
  */
 struct qb_frame *qb_catalogue_get(struct qb_catalogue *catalogue, qb_id auction, int64_t now_us,

@@ -112,13 +112,16 @@ QB_TEST(what_has_changed_is_loaded_anew)
     qb_catalogue_forget(source.catalogue, BIKE, 4);
     QB_EXPECT(!has(&source, BIKE, 0), "it changed");
     ask(&source, BIKE, 0, "from a database that does not know yet");
+    QB_EXPECT_EQ(source.age_us, -1, "and others are not to keep it");
     QB_EXPECT(!has(&source, BIKE, 0), "that is not kept");
     source.version = 5;
     source.forgets = 5;
     ask(&source, BIKE, 0, "it changes while it is loaded");
+    QB_EXPECT_EQ(source.age_us, -1, "nor this");
     QB_EXPECT(!has(&source, BIKE, 0), "that is not kept");
     source.forgets = 0;
     ask(&source, BIKE, 0, "then it is");
+    QB_EXPECT_EQ(source.age_us, 0, "and may be kept");
     QB_EXPECT(has(&source, BIKE, 0), "kept");
     QB_EXPECT_EQ(source.loads, 4, "each time");
     qb_catalogue_free(&source.catalogue);
