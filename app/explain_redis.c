@@ -90,7 +90,8 @@ static bool ask_scripts(struct asking *asking)
     qb_words_clear(&asking->words);
     qb_words_string(&asking->words, "EVALSHA");
     qb_words_string(&asking->words, sha);
-    qb_words_string(&asking->words, "0");
+    qb_words_string(&asking->words, "1");
+    qb_words_shard_key(&asking->words, asking->shard, "outbox:entries");
     qb_words_shard_key(&asking->words, asking->shard, "epoch");
     if (qb_redis_desk_ask(asking->desk, 0, &asking->words, NULL, NULL, &refusal)) return true;
     if (strstr(refusal.text, "NOSCRIPT") == NULL)
