@@ -136,6 +136,15 @@ static void count(struct qb_trimmer *trimmer, struct tally *tally, const struct 
     if (item->seq > item->committed) tally->uncommitted += (int64_t)(item->seq - item->committed);
 }
 
+static void complain(struct qb_trimmer *trimmer, const struct qb_error *error)
+{
+    int64_t now_us = qb_clock_mono_us();
+
+    if (trimmer->said_us != 0 && now_us - trimmer->said_us < SAY_AGAIN_US) return;
+    trimmer->said_us = now_us;
+    qb_log(QB_LOG_WARNING, "trim.waiting", QB_TEXT("error", error->text));
+}
+
 /* At most QB_TRIM_MAX auctions. One whose record contradicts itself is left as it is, for whoever
  * has to find out. */
 static bool trim_some(struct qb_trimmer *trimmer, unsigned shard, struct qb_applied *auctions,
@@ -158,8 +167,10 @@ static bool trim_some(struct qb_trimmer *trimmer, unsigned shard, struct qb_appl
     QB_TRY(tell(trimmer, shard, items, item_count, error));
     for (size_t i = 0; i < item_count; i++) {
         count(trimmer, &trimmer->looks[shard].now, &items[i]);
-        QB_TRY(qb_missing_look(&trimmer->missing, trimmer->link, trimmer->desk, shard, &items[i],
-                               error));
+        /* RabbitMQ may be away for long: what is in Postgres goes all the same. */
+        if (!qb_missing_look(&trimmer->missing, trimmer->link, trimmer->desk, shard, &items[i],
+                             error))
+            complain(trimmer, error);
     }
     return true;
 }
@@ -247,15 +258,6 @@ static bool tick(struct qb_trimmer *trimmer, struct qb_error *error)
     return true;
 }
 
-static void complain(struct qb_trimmer *trimmer, const struct qb_error *error)
-{
-    int64_t now_us = qb_clock_mono_us();
-
-    if (trimmer->said_us != 0 && now_us - trimmer->said_us < SAY_AGAIN_US) return;
-    trimmer->said_us = now_us;
-    qb_log(QB_LOG_WARNING, "trim.waiting", QB_TEXT("error", error->text));
-}
-
 static void *trim(void *argument)
 {
     struct qb_trimmer *trimmer = argument;
@@ -280,6 +282,7 @@ struct qb_trimmer *qb_trimmer_new(const struct qb_trimmer_options *options)
     trimmer->options = *options;
     trimmer->round_us = qb_clock_mono_us();
     qb_missing_init(&trimmer->missing, options->journal, options->store->ops);
+    trimmer->missing.is_ending = &trimmer->is_ending;
     begin_again(trimmer);
     trimmer->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     QB_ASSERT(trimmer->wake >= 0);

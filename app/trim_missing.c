@@ -65,9 +65,10 @@ static bool ask_queue(struct qb_missing *missing, unsigned shard, int64_t now_us
                       struct qb_error *error)
 {
     if (now_us - missing->queues[shard].asked_us < QUEUE_LIFE_US) return true;
+    missing->queues[shard].asked_us = now_us; /* also when there is no answer: not at once again */
+    missing->queues[shard].is_empty = false;
     QB_TRY(qb_journal_rabbit_is_empty(missing->journal, shard, &missing->queues[shard].is_empty,
                                       error));
-    missing->queues[shard].asked_us = now_us;
     return true;
 }
 
@@ -88,8 +89,10 @@ bool qb_missing_look(struct qb_missing *missing, struct qb_store_link *link,
                      struct qb_error *error)
 {
     struct qb_applied found = {.auction = item->auction};
-    struct qb_republish republish = {
-        .journal = missing->journal, .desk = desk, .upto = item->durable};
+    struct qb_republish republish = {.journal = missing->journal,
+                                     .desk = desk,
+                                     .upto = item->durable,
+                                     .is_ending = missing->is_ending};
     int64_t now_us = qb_clock_mono_us();
 
     if (item->durable <= item->committed) {

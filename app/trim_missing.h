@@ -10,6 +10,8 @@
  */
 #pragma once
 
+#include <stdatomic.h>
+
 #include "app/redis_desk.h"
 #include "app/shard_addresses.h"
 #include "base/attributes.h"
@@ -22,7 +24,8 @@
 struct qb_missing {
     const struct qb_journal_rabbit_options *journal;
     const struct qb_store_ops *store;
-    struct qb_map lags; /* auction -> struct lag: those that are behind */
+    const atomic_bool *is_ending; /* ends a look that publishes; may be null */
+    struct qb_map lags;           /* auction -> struct lag: those that are behind */
     struct {
         int64_t asked_us;
         bool is_empty;

@@ -30,12 +30,12 @@ struct qb_trim_item {
     uint64_t committed; /* read from Postgres in the epoch of the call, or before */
     bool is_over;       /* that is its end */
     /* the answer */
-    bool is_gone; /* its keys were taken away */
-    uint64_t seq; /* the newest entry; 0: no such auction */
-    uint64_t durable;
-    uint64_t said;  /* committed by what was said before */
-    uint64_t left;  /* entries in the stream */
-    uint64_t taken; /* entries taken away */
+    bool is_gone;     /* its keys were taken away */
+    uint64_t seq;     /* the newest entry; 0: no such auction */
+    uint64_t durable; /* and of no outbox: the journal has all up to here */
+    uint64_t said;    /* committed by what was said before */
+    uint64_t left;    /* entries in the stream */
+    uint64_t taken;   /* entries taken away */
 };
 
 /* Puts the call together; `count` is at most QB_TRIM_MAX, all auctions of one shard. */

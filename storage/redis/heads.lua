@@ -4,7 +4,7 @@
 --
 -- KEYS  outbox; then each auction's state
 -- reply now u64, entries in the outbox u64; then for each auction seq u64, dur u64
-local heads = { pack('<I8I8', clock_us(), number(call('GET', KEYS[1]))) }
+local heads = { pack('<I8I8', clock_us(), math.max(number(call('GET', KEYS[1])), 0)) }
 
 for i = 2, #KEYS do
   local state = call('HMGET', KEYS[i], 'seq', 'dur')

@@ -10,8 +10,9 @@
 --       commit may be lost; in us, for how long the keys of an auction stay that is over and safe;
 --       how many auctions; then for each: its 16 hex digits, the seq up to which it is committed,
 --       1 when that is its end
--- reply for each: seq u64, dur u64, the seq that was said to be committed before u64, entries that
---       are left u64, entries that were taken away u64, 1 when its keys are gone u8
+-- reply for each: seq u64, what the journal must have (dur, or out when that is less) u64, the seq
+--       that was said to be committed before u64, entries that are left u64, entries that were taken
+--       away u64, 1 when its keys are gone u8
 -- cost  O(auctions), and a step for each few entries taken away: `~` leaves a block of them whole
 local STEPS = 3 -- to a window: what is safe is told a third of it too late at most
 local STEP_BYTES = 16
@@ -118,7 +119,8 @@ local auctions, replies = {}, {}
 for i = 1, tonumber(ARGV[5]) do auctions[i] = read_auction(3 + i * 3) end
 for i, auction in ipairs(auctions) do
   local taken, is_gone = run(auction)
-  replies[i] = pack('<I8I8I8I8I8B', auction.seq, auction.dur, auction.before,
+  local journalled = math.min(auction.dur, auction.out)
+  replies[i] = pack('<I8I8I8I8I8B', auction.seq, journalled, auction.before,
                     auction.length - taken, taken, is_gone)
 end
 return table.concat(replies)
