@@ -95,6 +95,7 @@ static bool send_batch(struct sending *sending, unsigned shard)
     qb_limits_redis_hold_words(&sending->words, shard, sending->epoch, batch->list, batch->count);
     qb_redis_desk_send(sending->desk, shard, &sending->words);
     batch->count = 0;
+    /* The batches are their caller's. NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
     return ++sending->under_way < UNDER_WAY_MAX || settle(sending);
 }
 
@@ -122,6 +123,7 @@ static bool send_all(struct sending *sending, const struct qb_recovery_holds *ho
     return settle(sending);
 }
 
+/* NOLINTNEXTLINE(readability-function-size): as many things meet here */
 bool qb_recovery_holds_set(const struct qb_recovery_holds *holds, struct qb_redis_desk *desk,
                            const struct qb_store_ops *store, struct qb_store_link *link,
                            uint32_t epoch, const atomic_bool *is_ending, size_t *set,

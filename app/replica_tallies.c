@@ -88,9 +88,9 @@ int64_t qb_replica_admit(void *context, const struct qb_peer *peer, bool is_api,
     int64_t now_us = qb_clock_mono_us();
     int64_t wait_us = 0;
 
-    *limit = "requests_per_address";
-    wait_us = qb_tally_admit(tallies[QB_TALLIED_REQUESTS], peer->key, now_us);
-    if (wait_us > 0 || !is_api) return wait_us;
     *limit = "api_requests_per_address";
-    return qb_tally_admit(tallies[QB_TALLIED_API], peer->key, now_us);
+    if (is_api) wait_us = qb_tally_admit(tallies[QB_TALLIED_API], peer->key, now_us);
+    if (wait_us > 0) return wait_us;
+    *limit = "requests_per_address";
+    return qb_tally_admit(tallies[QB_TALLIED_REQUESTS], peer->key, now_us);
 }

@@ -64,27 +64,27 @@ static void read_ports(const char *text, struct qb_load_options *options)
     free(copy);
 }
 
+static const struct option names[] = {
+    {"port", required_argument, NULL, 'p'},
+    {"pid", required_argument, NULL, 'i'},
+    {"connections", required_argument, NULL, 'c'},
+    {"seconds", required_argument, NULL, 's'},
+    {"rate", required_argument, NULL, 'r'},
+    {"base", required_argument, NULL, 'b'},
+    {"path", required_argument, NULL, 'u'},
+    {"tokens", required_argument, NULL, 't'},
+    {"auctions", required_argument, NULL, 'a'},
+    {"bids", required_argument, NULL, 'n'},
+    {"window", required_argument, NULL, 'w'},
+    {"burst", required_argument, NULL, 'm'},
+    {"streak", no_argument, NULL, 'x'},
+    {"watch", no_argument, NULL, 'l'},
+    {"acknowledged", required_argument, NULL, 'k'},
+    {NULL, 0, NULL, 0},
+};
+
 static void parse(int count, char **words, struct qb_load_options *options)
 {
-    static const struct option names[] = {
-        {"port", required_argument, NULL, 'p'},
-        {"pid", required_argument, NULL, 'i'},
-        {"connections", required_argument, NULL, 'c'},
-        {"seconds", required_argument, NULL, 's'},
-        {"rate", required_argument, NULL, 'r'},
-        {"base", required_argument, NULL, 'b'},
-        {"path", required_argument, NULL, 'u'},
-        {"tokens", required_argument, NULL, 't'},
-        {"auctions", required_argument, NULL, 'a'},
-        {"bids", required_argument, NULL, 'n'},
-        {"window", required_argument, NULL, 'w'},
-        {"burst", required_argument, NULL, 'm'},
-        {"streak", no_argument, NULL, 'x'},
-        {"watch", no_argument, NULL, 'l'},
-        {"acknowledged", required_argument, NULL, 'k'},
-        {NULL, 0, NULL, 0},
-    };
-
     for (int name = 0; (name = getopt_long(count, words, "", names, NULL)) != -1;) {
         switch (name) {
         case 'p':

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/clock.h"
 #include "bench/bidders.h"
 #include "bench/lag.h"
@@ -183,6 +184,7 @@ static void send_due(struct run *run)
 /* As fast as it goes: the next bid of an auction leaves when one of it was answered. */
 static void send_next(struct run *run)
 {
+    QB_ASSERT(run->turn_room > 0);
     while (run->sent < run->total && run->turn_count > 0 &&
            run->sent - run->answered < run->options->window) {
         uint32_t auction = run->turns[run->turn_at];
