@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/clock.h"
 #include "bench/swarm.h"
 
@@ -37,9 +38,10 @@ struct qb_lag *qb_lag_new(const char *const *auctions, size_t count, size_t watc
 {
     struct qb_lag *lag = calloc(1, sizeof *lag);
 
-    if (lag == NULL) qb_load_fail("no memory");
+    QB_ASSERT(lag != NULL);
     lag->lots = calloc(count, sizeof *lag->lots);
-    if (lag->lots == NULL || watchers > 32) qb_load_fail("no room for %zu watchers", watchers);
+    QB_ASSERT(lag->lots != NULL);
+    if (watchers > 32) qb_load_fail("no room for %zu watchers", watchers);
     lag->count = count;
     lag->all = (uint32_t)((UINT64_C(1) << watchers) - 1);
     for (size_t i = 0; i < count; i++) {

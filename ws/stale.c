@@ -55,12 +55,13 @@ static void tell(struct qb_session *session, uint16_t shards, bool is_stale)
 
 static void look_at(struct qb_edge *edge, struct qb_session *session)
 {
-    uint16_t changed = session->stale ^ edge->stale;
+    uint16_t was = session->stale;
+    uint16_t changed = was ^ edge->stale;
 
     if (changed == 0 || session->is_leaving) return;
     session->stale = edge->stale;
     tell(session, changed & edge->stale, true);
-    tell(session, changed & (uint16_t)~edge->stale, false);
+    tell(session, changed & was, false);
 }
 
 static void begin(struct qb_edge *edge)

@@ -355,7 +355,7 @@ QB_TEST(watchers_of_all_processes_are_counted)
         QB_EXPECT_EQ(beside.watchers[shard], 321, "told to each member");
         QB_EXPECT_EQ(there.watchers[shard], 321, "in each process");
     }
-    struct ear late;
+    struct ear late = {0};
     struct qb_bus *three = make();
     open_ear(&late, three);
     const struct qb_topic log = {.kind = QB_TOPIC_LOG, .id = id_of(1, 0)};
