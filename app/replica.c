@@ -6,6 +6,7 @@
 
 #include "app/admin.h"
 #include "app/documents.h"
+#include "app/edge_options.h"
 #include "app/replica_load.h"
 #include "app/replica_parts.h"
 #include "base/assert.h"
@@ -124,40 +125,20 @@ static void on_second(void *context)
 
 static struct qb_edge_options edge_options(struct qb_io *io, int listen_fd)
 {
-    const struct qb_settings *s = &io->replica->settings;
-    const int64_t threads = io->replica->io_count;
+    struct qb_edge_options options =
+        qb_edge_options_of(&io->replica->settings, io->replica->io_count);
 
-    return (struct qb_edge_options){
-        .loop = qb_loop_uv(io->loop),
-        .listen_fd = listen_fd,
-        .connections_max = (uint32_t)((s->connections_max + threads - 1) / threads),
-        .connections_per_address = (uint32_t)s->connections_per_address,
-        .connections_per_user = (uint32_t)s->connections_per_user,
-        .handshakes_per_second = (uint32_t)((s->handshakes_per_second + threads - 1) / threads),
-        .head_bytes_max = (uint32_t)s->head_bytes_max,
-        .url_bytes_max = (uint32_t)s->url_bytes_max,
-        .headers_max = (uint32_t)s->headers_max,
-        .body_bytes_max = (uint32_t)s->body_bytes_max,
-        .bodies_bytes_max = (uint64_t)s->bodies_bytes_max,
-        .head_timeout_ms = (uint32_t)s->head_timeout_ms,
-        .keep_alive_ms = (uint32_t)s->keep_alive_ms,
-        .message_bytes_max = (uint32_t)s->message_bytes_max,
-        .messages_per_second = (uint32_t)s->messages_per_second,
-        .messages_burst = (uint32_t)s->messages_burst,
-        .watches_max = (uint32_t)s->watches_max,
-        .outbox_bytes_max = (uint32_t)s->outbox_bytes_max,
-        .socket_send_bytes = (uint32_t)s->socket_send_bytes,
-        .first_command_ms = (uint32_t)s->first_command_ms,
-        .ping_ms = (uint32_t)s->ping_ms,
-        .pong_ms = (uint32_t)s->pong_ms,
-        .stalled_ms = (uint32_t)s->stalled_ms,
-        .sweep_slice = (uint32_t)s->sweep_slice,
-        .amount_max = s->amount_max,
-        .shards = qb_bus_shards(io->replica->bus),
-        .hosts = s->hosts,
-        .proxies = &io->replica->proxies,
-        .handlers = {qb_replica_admit, on_request, on_command, on_room, on_presence, io},
-    };
+    options.loop = qb_loop_uv(io->loop);
+    options.listen_fd = listen_fd;
+    options.shards = qb_bus_shards(io->replica->bus);
+    options.proxies = &io->replica->proxies;
+    options.handlers = (struct qb_edge_handlers){.admit = qb_replica_admit,
+                                                 .request = on_request,
+                                                 .command = on_command,
+                                                 .room = on_room,
+                                                 .presence = on_presence,
+                                                 .context = io};
+    return options;
 }
 
 static struct qb_api_options api_options(struct qb_io *io)
