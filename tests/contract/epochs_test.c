@@ -12,27 +12,12 @@
 #include "tests/kit/stack.h"
 #include "tests/kit/test.h"
 
-static struct qb_postgres *postgres;
-static struct qb_store *store;
-
-static struct qb_store_link *open_new(void)
+static struct qb_postgres *schema_new(void)
 {
-    struct qb_error error = {""};
+    struct qb_postgres *postgres = qb_schema_new("postgres-single");
 
-    postgres = qb_schema_new("postgres-single");
     (void)qb_schema_migrate(postgres);
-    store = qb_store_postgres_new(postgres);
-    struct qb_store_link *link = store->ops->open(store, &error);
-    qb_must(link != NULL, error.text);
-    /* cppcheck-suppress returnDanglingLifetime ; the link does not keep the error */
-    return link;
-}
-
-static void close_all(struct qb_store_link **link)
-{
-    store->ops->close(link);
-    store->ops->free(store);
-    qb_postgres_free(&postgres);
+    return postgres;
 }
 
 QB_TEST(an_epoch_ends_for_the_archiver_when_it_is_drained)
@@ -44,12 +29,15 @@ QB_TEST(an_epoch_ends_for_the_archiver_when_it_is_drained)
     } rows[] = {{0, QB_EPOCH_SEALING, 0}, {0, QB_EPOCH_REBUILDING, 1}, {1, QB_EPOCH_OPENING, 1},
                 {1, QB_EPOCH_OPEN, 1},    {1, QB_EPOCH_SEALING, 1},    {1, QB_EPOCH_REBUILDING, 2},
                 {2, QB_EPOCH_OPENING, 2}};
-    struct qb_store_link *link = open_new();
+    struct qb_postgres *postgres = schema_new();
+    struct qb_store *store = qb_store_postgres_new(postgres);
     struct qb_sql_link *leader = qb_schema_connect(postgres);
     struct qb_error error = {""};
+    struct qb_store_link *link = store->ops->open(store, &error);
     uint32_t least = 9;
     bool is_leader = false;
 
+    qb_must(link != NULL, error.text);
     QB_EXPECT(!qb_epochs_move(leader, 0, QB_EPOCH_SEALING, 1, &error), "only by who leads");
     QB_EXPECT(qb_epochs_lead(leader, &is_leader, &error) && is_leader, error.text);
     for (size_t i = 0; i < QB_COUNT(rows); i++) {
@@ -64,12 +52,14 @@ QB_TEST(an_epoch_ends_for_the_archiver_when_it_is_drained)
     QB_EXPECT_EQ(store->ops->archive_end(link, true, &error), QB_STORE_OK, error.text);
     QB_EXPECT(qb_epochs_move(leader, 2, QB_EPOCH_OPEN, 1, &error), error.text);
     qb_sql_close(&leader);
-    close_all(&link);
+    store->ops->close(&link);
+    store->ops->free(store);
+    qb_postgres_free(&postgres);
 }
 
 QB_TEST(who_hears_the_bus_is_known_to_the_others)
 {
-    struct qb_store_link *link = open_new();
+    struct qb_postgres *postgres = schema_new();
     struct qb_sql_link *one = qb_schema_connect(postgres);
     struct qb_sql_link *two = qb_schema_connect(postgres);
     struct qb_error error = {""};
@@ -98,12 +88,12 @@ QB_TEST(who_hears_the_bus_is_known_to_the_others)
     QB_EXPECT(qb_hearers_others(two, &is_there, &error) && is_there, "said again after a break");
     qb_sql_close(&one);
     qb_sql_close(&two);
-    close_all(&link);
+    qb_postgres_free(&postgres);
 }
 
 QB_TEST(each_attempt_to_drain_an_epoch_has_markers_of_its_own)
 {
-    struct qb_store_link *link = open_new();
+    struct qb_postgres *postgres = schema_new();
     struct qb_sql_link *leader = qb_schema_connect(postgres);
     struct qb_error error = {""};
     unsigned first = 0;
@@ -130,5 +120,5 @@ QB_TEST(each_attempt_to_drain_an_epoch_has_markers_of_its_own)
     QB_EXPECT(qb_epochs_attempt(leader, 1, &second, &error), error.text);
     QB_EXPECT_EQ(second, first, "an epoch begins anew");
     qb_sql_close(&leader);
-    close_all(&link);
+    qb_postgres_free(&postgres);
 }
