@@ -3,11 +3,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "app/control_parts.h"
 #include "base/assert.h"
 #include "base/clock.h"
+#include "base/condition.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/random.h"
@@ -269,16 +269,11 @@ static void control_fini(struct qb_control *control)
 
 static void init(struct qb_control *control, const struct qb_control_options *options)
 {
-    pthread_condattr_t attributes;
-
     control->options = *options;
     qb_random_secret(&control->process, sizeof control->process);
     (void)pthread_mutex_init(&control->lock, NULL);
     qb_control_notes_init(control);
-    (void)pthread_condattr_init(&attributes);
-    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&control->wanted, &attributes);
-    (void)pthread_condattr_destroy(&attributes);
+    qb_condition_init(&control->wanted);
 }
 
 struct qb_control *qb_control_new(const struct qb_control_options *options, struct qb_error *error)

@@ -4,11 +4,11 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "app/control_parts.h"
 #include "base/assert.h"
 #include "base/clock.h"
+#include "base/condition.h"
 #include "base/log.h"
 #include "base/metrics.h"
 
@@ -180,12 +180,6 @@ static bool read_store(struct qb_control *control, struct qb_store_link **link, 
     return is_good;
 }
 
-static struct timespec at(int64_t mono_us)
-{
-    return (struct timespec){.tv_sec = (time_t)(mono_us / QB_SECOND_US),
-                             .tv_nsec = (long)(mono_us % QB_SECOND_US * 1000)};
-}
-
 void *qb_control_reading(void *argument)
 {
     struct qb_control *control = argument;
@@ -201,7 +195,7 @@ void *qb_control_reading(void *argument)
         bool is_good = read_store(control, &link, is_all);
         if (is_all) until_all = READS_FOR_ALL;
         until_all = is_good ? until_all - 1 : 0;
-        const struct timespec until = at(qb_clock_mono_us() + read_us);
+        const struct timespec until = qb_condition_after(read_us);
         int waited = 0;
         (void)pthread_mutex_lock(&control->lock);
         while (!control->must_end && !control->must_read && waited == 0)

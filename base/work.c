@@ -2,10 +2,10 @@
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/assert.h"
 #include "base/clock.h"
+#include "base/condition.h"
 
 struct task {
     struct qb_mailbox *mailbox;
@@ -91,18 +91,10 @@ static void leave_idle(struct qb_work_pool *pool, struct worker *worker)
     worker->is_idle = false;
 }
 
-static struct timespec in(int64_t wait_us)
-{
-    int64_t at_us = qb_clock_mono_us() + wait_us;
-
-    return (struct timespec){.tv_sec = (time_t)(at_us / QB_SECOND_US),
-                             .tv_nsec = (long)(at_us % QB_SECOND_US * 1000)};
-}
-
 /* Until it is called. False: it has had nothing to do for long, and is one too many. */
 static bool idle(struct qb_work_pool *pool, struct worker *worker)
 {
-    const struct timespec until = in(pool->options.idle_us);
+    const struct timespec until = qb_condition_after(pool->options.idle_us);
     int waited = 0;
 
     worker->idler = pool->idle;
@@ -190,7 +182,6 @@ struct qb_work_pool *qb_work_pool_new(const struct qb_work_options *options)
     unsigned most =
         options->threads_max > options->threads ? options->threads_max : options->threads;
     struct qb_work_pool *pool = calloc(1, sizeof *pool + 2 * most * sizeof pool->workers[0]);
-    pthread_condattr_t attributes;
 
     QB_ASSERT(pool != NULL);
     QB_ASSERT(options->threads > 0);
@@ -201,13 +192,10 @@ struct qb_work_pool *qb_work_pool_new(const struct qb_work_options *options)
     pool->tasks = calloc(options->jobs_max, sizeof *pool->tasks);
     QB_ASSERT(pool->tasks != NULL);
     (void)pthread_mutex_init(&pool->lock, NULL);
-    (void)pthread_condattr_init(&attributes);
-    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     for (unsigned i = 0; i < pool->worker_count; i++) {
         pool->workers[i].pool = pool;
-        (void)pthread_cond_init(&pool->workers[i].wanted, &attributes);
+        qb_condition_init(&pool->workers[i].wanted);
     }
-    (void)pthread_condattr_destroy(&attributes);
     (void)pthread_mutex_lock(&pool->lock);
     for (unsigned i = 0; i < options->threads; i++) add_worker(pool);
     (void)pthread_mutex_unlock(&pool->lock);
