@@ -41,8 +41,9 @@ struct shard {
     struct qb_limits_redis *limits;
     unsigned index;
     struct qb_redis *link;
-    struct steps waiting; /* given in this turn */
+    struct steps waiting; /* for the next calls */
     struct steps kept;    /* holds that met no Redis, for the next call that can be sent */
+    size_t calls;         /* under way */
     bool is_fenced;       /* it proved to be of another epoch */
 };
 
@@ -157,7 +158,9 @@ static void on_answer(void *context, const struct qb_redis_reply *reply)
     bool is_error = reply != NULL && qb_redis_kind_of(reply) == QB_REDIS_ERROR;
 
     QB_ASSERT(limits->under_way >= call->count);
+    QB_ASSERT(shard->calls > 0);
     limits->under_way -= call->count;
+    shard->calls--;
     if (is_error) {
         const char *text = qb_redis_text(reply, NULL);
         qb_log(QB_LOG_WARNING, "limits.error", QB_INT("shard", shard->index),
@@ -236,6 +239,7 @@ static void send_steps(struct shard *shard, const struct step *steps, size_t cou
     call->count = count;
     (void)memcpy(call->steps, steps, count * sizeof steps[0]);
     limits->under_way += count;
+    shard->calls++;
     put_call(&limits->words, limits->sha, shard->index, &limits->options, steps, count);
     qb_words_send(&limits->words, shard->link, on_answer, call);
 }
@@ -264,14 +268,17 @@ static void drop_old(struct steps *kept)
     kept->count = count;
 }
 
-/* Holds that were kept go first: what they took the place of may be released now. */
+/* What comes while calls are under way goes together in the next ones: a call costs Redis more than
+ * a step. Holds that were kept go first: what they took the place of may be released now. */
 static void send_waiting(struct shard *shard)
 {
     struct steps waiting = shard->waiting;
     struct steps kept = shard->kept;
+    bool can_send = is_ready(shard);
 
+    if (can_send && shard->calls > 0) return;
     shard->waiting = (struct steps){0};
-    if (is_ready(shard)) {
+    if (can_send) {
         shard->kept = (struct steps){0};
         drop_old(&kept);
         send_all(shard, &kept);

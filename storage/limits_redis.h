@@ -4,7 +4,8 @@
  * thread, on its loop, with a connection to each shard; an account's keys are on the shard of its
  * id.
  *
- * Steps of one turn of the loop go to a shard as one call, in the order in which they were given.
+ * Steps go to a shard in the order in which they were given, those that came while a call was under
+ * way together in the next one.
  * Without Redis, or before the epoch is open, a submission is answered as unknown: then this
  * replica's own exact window (holds_memory.h) is what stands, so that nobody gets a new start by
  * crashing Redis (reliability.md H30); see `qb_submitted`.
